@@ -1,0 +1,100 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from exchangeai.v1 import metrics_pb2 as _metrics_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RUN_STATE_UNSPECIFIED: _ClassVar[RunState]
+    RUN_STATE_QUEUED: _ClassVar[RunState]
+    RUN_STATE_RUNNING: _ClassVar[RunState]
+    RUN_STATE_CANCELLING: _ClassVar[RunState]
+    RUN_STATE_CANCELLED: _ClassVar[RunState]
+    RUN_STATE_SUCCEEDED: _ClassVar[RunState]
+    RUN_STATE_FAILED: _ClassVar[RunState]
+RUN_STATE_UNSPECIFIED: RunState
+RUN_STATE_QUEUED: RunState
+RUN_STATE_RUNNING: RunState
+RUN_STATE_CANCELLING: RunState
+RUN_STATE_CANCELLED: RunState
+RUN_STATE_SUCCEEDED: RunState
+RUN_STATE_FAILED: RunState
+
+class TrainingOptions(_message.Message):
+    __slots__ = ("max_epochs", "batch_size", "learning_rate", "patience", "seed", "processes")
+    MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    max_epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int
+    seed: int
+    processes: int
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., processes: _Optional[int] = ...) -> None: ...
+
+class Run(_message.Message):
+    __slots__ = ("run_id", "model_name", "dataset_id", "architecture", "state", "options", "epochs", "progress", "eta_s", "activity", "error", "test", "model_digest", "model_version", "created_at", "updated_at", "best_epoch", "base_model")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ETA_S_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    TEST_FIELD_NUMBER: _ClassVar[int]
+    MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    BEST_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    model_name: str
+    dataset_id: str
+    architecture: str
+    state: RunState
+    options: TrainingOptions
+    epochs: _containers.RepeatedCompositeFieldContainer[Epoch]
+    progress: float
+    eta_s: float
+    activity: str
+    error: str
+    test: _metrics_pb2.TestReport
+    model_digest: str
+    model_version: int
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    best_epoch: int
+    base_model: str
+    def __init__(self, run_id: _Optional[str] = ..., model_name: _Optional[str] = ..., dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[Epoch, _Mapping]]] = ..., progress: _Optional[float] = ..., eta_s: _Optional[float] = ..., activity: _Optional[str] = ..., error: _Optional[str] = ..., test: _Optional[_Union[_metrics_pb2.TestReport, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., best_epoch: _Optional[int] = ..., base_model: _Optional[str] = ...) -> None: ...
+
+class Epoch(_message.Message):
+    __slots__ = ("epoch", "train_loss", "validation_loss", "validation_macro_auroc", "seconds")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_LOSS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_LOSS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_MACRO_AUROC_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_macro_auroc: float
+    seconds: float
+    def __init__(self, epoch: _Optional[int] = ..., train_loss: _Optional[float] = ..., validation_loss: _Optional[float] = ..., validation_macro_auroc: _Optional[float] = ..., seconds: _Optional[float] = ...) -> None: ...

@@ -1,0 +1,257 @@
+"""What recordings, data sets, runs and models exist, and their state now.
+
+Each class is one kind of fact; its key-value bucket is in `BUCKETS`. Each bucket has one writer (named
+in the class's docstring); everyone may read and watch. Every fact can be rebuilt from the objects.
+Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from exchangeai.measurements import Quality
+from exchangeai.recording import Patient
+
+
+class Task(StrEnum):
+    """What labels are."""
+
+    MULTI_LABEL = "multi_label"
+    SINGLE_LABEL = "single_label"
+
+
+class DatasetState(StrEnum):
+    """Where a data set stands."""
+
+    QUEUED = "queued"
+    BUILDING = "building"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class RunState(StrEnum):
+    """Where a training run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """No further change comes by itself."""
+        return self in (RunState.CANCELLED, RunState.SUCCEEDED, RunState.FAILED)
+
+
+class ModelState(StrEnum):
+    """Whether a model may predict."""
+
+    QUARANTINED = "quarantined"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadFact:
+    """One lead as stored."""
+
+    name: str
+    sampling_rate_hz: float
+    sample_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingFact:
+    """A recording, readable or not (written by ingest; key = recording id)."""
+
+    recording_id: str
+    format: str = ""
+    leads: tuple[LeadFact, ...] = ()
+    duration_s: float = 0.0
+    patient: Patient = field(default_factory=Patient)
+    acquisition_year: int | None = None
+    device_model: str | None = None
+    warnings: tuple[str, ...] = ()
+    error_reason: str | None = None
+    """Class name of the error when the file could not be read; then there are no leads."""
+    error_message: str | None = None
+    name_keys: tuple[str, ...] = ()
+    """Keyed HMAC of each uploaded file's name, with and without suffix: joins label tables."""
+    ingested_at: float = 0.0
+    source_size_bytes: int = 0
+
+    @property
+    def readable(self) -> bool:
+        """Whether signals are stored."""
+        return self.error_reason is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessedFact:
+    """A preprocessed recording (written by preprocess; key = recording id)."""
+
+    recording_id: str
+    preprocessing_version: str
+    windows: int = 0
+    quality: Quality | None = None
+    error: str | None = None
+    """Why it cannot be made into the tensor contract; then there are no windows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowProblem:
+    """A row of a label table that could not be used; rows count from 1 below the header."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinReport:
+    """How a label table met the recordings."""
+
+    matched: int = 0
+    unmatched_rows: tuple[int, ...] = ()
+    """The first 1000."""
+    unmatched: int = 0
+    unusable: tuple[RowProblem, ...] = ()
+    without_label: int = 0
+    duplicates: int = 0
+    unknown_patients: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSummary:
+    """One part of a data set."""
+
+    part: str
+    """`train`, `validation` or `test`."""
+    recordings: int
+    patients: int
+    positives: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFact:
+    """A data set (written by preprocess; key = data set id)."""
+
+    dataset_id: str
+    name: str
+    state: DatasetState
+    task: Task
+    classes: tuple[str, ...]
+    parts: tuple[PartSummary, ...] = ()
+    report: JoinReport = field(default_factory=JoinReport)
+    progress: float = 0.0
+    error: str | None = None
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How to train; every default filled in."""
+
+    max_epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    patience: int = 6
+    seed: int = 0
+    processes: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One finished epoch, from 1."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_macro_auroc: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number and its 95 % bootstrap interval over patients; None where it is not defined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMetrics:
+    """Metrics of one class at the threshold fixed on validation."""
+
+    name: str
+    positives: int
+    threshold: float
+    auroc: Estimate
+    f1: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestReport:
+    """Metrics on a frozen test part."""
+
+    __test__ = False  # the name begins like a test; pytest must not collect it
+
+    recordings: int
+    patients: int
+    macro_auroc: Estimate
+    macro_f1: Estimate
+    classes: tuple[ClassMetrics, ...]
+    bootstrap_draws: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFact:
+    """A training run (written by trainer; key = run id)."""
+
+    run_id: str
+    model_name: str
+    dataset_id: str
+    architecture: str
+    state: RunState
+    options: TrainingOptions
+    base_model: str = ""
+    attempt: int = 1
+    epochs: tuple[Epoch, ...] = ()
+    best_epoch: int = 0
+    progress: float = 0.0
+    eta_s: float = 0.0
+    activity: str = ""
+    error: str | None = None
+    test: TestReport | None = None
+    model_digest: str | None = None
+    model_version: int = 0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFact:
+    """A version of a model (written once by trainer or by inference's import; key = `name.version`
+    with dots of the name kept; approval changes the state)."""
+
+    name: str
+    version: int
+    digest: str
+    state: ModelState
+    origin: str
+    """`here` or `import`."""
+    created_at: float = 0.0
+
+
+BUCKETS: dict[type, str] = {
+    RecordingFact: "recordings",
+    PreprocessedFact: "preprocessed",
+    DatasetFact: "datasets",
+    RunFact: "runs",
+    ModelFact: "models",
+}
+"""The key-value bucket of each kind of fact."""

@@ -1,0 +1,47 @@
+"""What is measured on a recording, and how far its signal can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Whether a recording can be analysed."""
+
+    ANALYSABLE = "analysable"
+    LIMITED = "limited"
+    NOT_ANALYSABLE = "not_analysable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadQuality:
+    """Quality of one lead."""
+
+    lead: str
+    flags: tuple[str, ...] = ()
+    """`missing`, `derived`, `flat`, `saturated`, `gaps`; empty when nothing is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How far the signal can be trusted."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    """Why the verdict is not `analysable`, in words for people."""
+    leads: tuple[LeadQuality, ...] = ()
+    """One entry for each of the twelve leads, in tensor order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """What was measured; an absent value has its reason in `notes`."""
+
+    heart_rate_bpm: float | None = None
+    """60 / median RR interval."""
+    r_peaks_s: tuple[float, ...] = ()
+    """Seconds from the start of the recording."""
+    lead: str = ""
+    """The lead on which the R peaks were found."""
+    notes: tuple[str, ...] = ()

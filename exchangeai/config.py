@@ -36,6 +36,12 @@ class BusConfig:
     """Password of the user."""
     ca_file: str = ""
     """Certificate authority for `tls://`; empty for the system's."""
+    monitoring_url: str = ""
+    """`http://host:8222`: when given, a server that does not sync each write is refused."""
+    replicas: int = 1
+    """Copies of each stream and bucket; 3 on a NATS cluster."""
+    max_work_bytes: int = 1 << 30
+    """Bound of the work stream; beyond it, uploads are answered RESOURCE_EXHAUSTED."""
 
 
 @dataclass(frozen=True, kw_only=True)

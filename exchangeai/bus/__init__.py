@@ -1,0 +1,18 @@
+"""How processes meet: work on durable queues, notices, and facts in watched key-value buckets."""
+
+from exchangeai.bus.facts import Change, Fact, FactIndex, Facts, open_index
+from exchangeai.bus.nats import Bus, DeadLetter, open_bus
+from exchangeai.bus.queue import Delivery, Later
+
+__all__ = [
+    "Bus",
+    "Change",
+    "DeadLetter",
+    "Delivery",
+    "Fact",
+    "FactIndex",
+    "Facts",
+    "Later",
+    "open_bus",
+    "open_index",
+]

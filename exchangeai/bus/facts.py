@@ -1,0 +1,260 @@
+"""Facts: key-value buckets of JSON, with compare-and-set, watches and live copies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+
+from exchangeai.bus.errors import patiently, translated
+from exchangeai.errors import Conflict, NotFound
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact(Generic[T]):
+    """A value and the revision to compare when setting it anew."""
+
+    key: str
+    value: T
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change(Generic[T]):
+    """One change seen by a watch."""
+
+    key: str
+    value: T | None
+    """None when the fact was deleted."""
+    current: bool = False
+    """A mark without key or value: everything known at the start has been replayed."""
+
+
+class Facts(Generic[T]):
+    """One bucket. Values are JSON of the frozen dataclass `kind`; fields that it does not know are ignored."""
+
+    def __init__(self, bucket: Callable[[], Any], kind: type[T]) -> None:
+        self._open = bucket
+        self._kind = kind
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    async def get(self, key: str) -> Fact[T] | None:
+        """The fact, or None."""
+
+        async def attempt() -> KeyValue.Entry | None:
+            try:
+                return await (await self._open()).get(key)
+            except KeyNotFoundError:
+                return None
+
+        entry = await patiently(attempt)
+        if entry is None:
+            return None
+        return Fact(key=key, value=self._decode(entry.value or b""), revision=entry.revision or 0)
+
+    async def put(self, key: str, value: T) -> None:
+        """Set the fact, whatever it was."""
+
+        async def attempt() -> None:
+            await (await self._open()).put(key, self._encode(value))
+
+        await patiently(attempt)
+
+    async def create(self, key: str, value: T) -> None:
+        """Set the fact. Raises Conflict when it exists with another value."""
+
+        async def attempt() -> None:
+            await (await self._open()).create(key, self._encode(value))
+
+        try:
+            await patiently(attempt)
+        except KeyWrongLastSequenceError as e:
+            # A first attempt may have succeeded without its answer reaching us.
+            existing = await self.get(key)
+            if existing is None or existing.value != value:
+                raise Conflict(f"{key} exists already") from e
+
+    async def update(self, key: str, value: T, revision: int) -> None:
+        """Set the fact if its revision still is the given one. Raises Conflict otherwise."""
+
+        async def attempt() -> None:
+            await (await self._open()).update(key, self._encode(value), last=revision)
+
+        try:
+            await patiently(attempt)
+        except KeyWrongLastSequenceError as e:
+            existing = await self.get(key)
+            if existing is None or existing.value != value:
+                raise Conflict(f"{key} was changed by someone else") from e
+
+    async def change(self, key: str, edit: Callable[[T], T]) -> T:
+        """Read, edit and set until nobody else came between. Raises NotFound.
+
+        `edit` may run several times and may raise to leave the fact as it is; a result equal to what was
+        there writes nothing.
+        """
+        while True:
+            fact = await self.get(key)
+            if fact is None:
+                raise NotFound(f"there is no {key}")
+            edited = edit(fact.value)
+            if edited == fact.value:
+                return edited
+            try:
+                await self.update(key, edited, fact.revision)
+            except Conflict:
+                continue
+            return edited
+
+    async def delete(self, key: str) -> None:
+        """Remove the fact; there being none is fine."""
+
+        async def attempt() -> None:
+            try:
+                await (await self._open()).delete(key)
+            except KeyNotFoundError:
+                return
+
+        await patiently(attempt)
+
+    async def watch(self, key: str = ">") -> AsyncIterator[Change[T]]:
+        """Everything known now, then a mark with `current`, then each change, for ever.
+
+        After a lost connection to a server that lost the watch, everything is replayed with a new mark.
+        """
+        while True:
+            with translated():
+                watcher = await (await self._open()).watch(key)
+            try:
+                while True:
+                    try:
+                        entry = await watcher.updates(timeout=_IDLE_S)
+                    except (TimeoutError, asyncio.TimeoutError):
+                        if not await self._alive(watcher):
+                            log.warning("a watch was lost and begins anew")
+                            break
+                        continue
+                    if entry is None:
+                        yield Change(key="", value=None, current=True)
+                    elif entry.operation in ("DEL", "PURGE"):
+                        yield Change(key=entry.key, value=None)
+                    else:
+                        yield Change(key=entry.key, value=self._decode(entry.value or b""))
+            finally:
+                try:
+                    await watcher.stop()
+                except NatsError:
+                    pass
+
+    async def _alive(self, watcher: KeyValue.KeyWatcher) -> bool:
+        # nats-py may not notice that the server forgot its ephemeral consumer (issue 510), so we ask.
+        subscription: Any = watcher._sub  # pyright: ignore[reportPrivateUsage]
+        try:
+            await subscription.consumer_info()
+        except NatsError:
+            return False
+        return True
+
+
+_IDLE_S = 5.0
+"""How long a watch may be silent before we ask whether the server still knows it."""
+
+
+class FactIndex(Generic[T]):
+    """A live copy of a bucket that can be thrown away at any time."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, T] = {}
+        self._changed = asyncio.Condition()
+        self._version = 0
+        self._touched: dict[str, int] = {}
+
+    @property
+    def items(self) -> Mapping[str, T]:
+        """All facts by key, in the order in which they were last changed."""
+        return self._items
+
+    async def wait(self, key: str, until: Callable[[T | None], bool]) -> T | None:
+        """Wait until the condition holds for the fact (None: absent) and return it."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: until(self._items.get(key)))
+            return self._items.get(key)
+
+    async def changes(self, key: str | None = None) -> AsyncIterator[tuple[str, T | None]]:
+        """With a key, its fact now and after each change; without, each change from now on.
+
+        A slow reader sees the newest state of each fact, not each step.
+        """
+        seen = self._version
+        if key is not None:
+            yield key, self._items.get(key)
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._newer(seen, key))
+                changed = sorted(
+                    (at, k) for k, at in self._touched.items() if at > seen and key in (None, k)
+                )
+                seen = self._version
+            for _, k in changed:
+                yield k, self._items.get(k)
+
+    def _newer(self, seen: int, key: str | None) -> bool:
+        return (self._version if key is None else self._touched.get(key, 0)) > seen
+
+    async def _follow(self, facts: Facts[T], filled: asyncio.Event) -> None:
+        replayed: set[str] | None = set()
+        async for change in facts.watch():
+            async with self._changed:
+                if change.current:
+                    for gone in set(self._items) - replayed if replayed is not None else ():
+                        self._set(gone, None)
+                    replayed = None
+                    filled.set()
+                elif self._items.get(change.key) != change.value:
+                    self._set(change.key, change.value)
+                if replayed is not None:
+                    replayed.add(change.key)
+                self._changed.notify_all()
+
+    def _set(self, key: str, value: T | None) -> None:
+        self._version += 1
+        self._touched[key] = self._version
+        self._items.pop(key, None)
+        if value is not None:
+            self._items[key] = value
+
+
+@asynccontextmanager
+async def open_index(facts: Facts[T]) -> AsyncIterator[FactIndex[T]]:
+    """A live copy of the bucket; returns once it is filled."""
+    index: FactIndex[T] = FactIndex()
+    filled = asyncio.Event()
+    follower = asyncio.create_task(_follow_for_ever(index, facts, filled))
+    try:
+        await filled.wait()
+        yield index
+    finally:
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+
+
+async def _follow_for_ever(index: FactIndex[T], facts: Facts[T], filled: asyncio.Event) -> None:
+    while True:
+        try:
+            await index._follow(facts, filled)  # pyright: ignore[reportPrivateUsage]
+        except Exception:
+            # The bus may be away for a while; the index stays as it was and catches up.
+            log.warning("following facts failed; trying again", exc_info=True)
+            await asyncio.sleep(0.5)

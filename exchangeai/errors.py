@@ -23,6 +23,9 @@ from __future__ import annotations
 class ExchangeError(Exception):
     """Base of all failures whose message may be shown to the caller."""
 
+    request_id: str = ""
+    """Set on errors that came from a service: names the request in its logs."""
+
 
 class InvalidArgument(ExchangeError):
     """The request itself is wrong; repeating it unchanged cannot help."""

@@ -1,0 +1,319 @@
+"""Facts and values to messages, and back: the one place where a field has two names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from exchangeai.errors import InvalidArgument
+from exchangeai.facts import (
+    ClassMetrics,
+    DatasetFact,
+    DatasetState,
+    Epoch,
+    Estimate,
+    ModelFact,
+    ModelState,
+    PreprocessedFact,
+    RecordingFact,
+    RunFact,
+    RunState,
+    Task,
+    TestReport,
+    TrainingOptions,
+)
+from exchangeai.formats import ReadOptions, Unit
+from exchangeai.measurements import Measurements, Quality, Verdict
+from exchangeai.model_file import Manifest
+from exchangeai.recording import Patient, Sex
+from exchangeai.v1 import (
+    dataset_pb2,
+    measurements_pb2,
+    metrics_pb2,
+    model_pb2,
+    recording_pb2,
+    run_pb2,
+)
+
+_SEX: dict[Sex, recording_pb2.Sex] = {
+    "unknown": recording_pb2.SEX_UNSPECIFIED,
+    "female": recording_pb2.SEX_FEMALE,
+    "male": recording_pb2.SEX_MALE,
+}
+_VERDICT = {
+    Verdict.ANALYSABLE: measurements_pb2.QUALITY_VERDICT_ANALYSABLE,
+    Verdict.LIMITED: measurements_pb2.QUALITY_VERDICT_LIMITED,
+    Verdict.NOT_ANALYSABLE: measurements_pb2.QUALITY_VERDICT_NOT_ANALYSABLE,
+}
+_TASK = {
+    Task.MULTI_LABEL: dataset_pb2.TASK_MULTI_LABEL,
+    Task.SINGLE_LABEL: dataset_pb2.TASK_SINGLE_LABEL,
+}
+_DATASET_STATE = {
+    DatasetState.QUEUED: dataset_pb2.DATASET_STATE_QUEUED,
+    DatasetState.BUILDING: dataset_pb2.DATASET_STATE_BUILDING,
+    DatasetState.READY: dataset_pb2.DATASET_STATE_READY,
+    DatasetState.FAILED: dataset_pb2.DATASET_STATE_FAILED,
+}
+_RUN_STATE = {
+    RunState.QUEUED: run_pb2.RUN_STATE_QUEUED,
+    RunState.RUNNING: run_pb2.RUN_STATE_RUNNING,
+    RunState.CANCELLING: run_pb2.RUN_STATE_CANCELLING,
+    RunState.CANCELLED: run_pb2.RUN_STATE_CANCELLED,
+    RunState.SUCCEEDED: run_pb2.RUN_STATE_SUCCEEDED,
+    RunState.FAILED: run_pb2.RUN_STATE_FAILED,
+}
+_MODEL_STATE = {
+    ModelState.QUARANTINED: model_pb2.MODEL_STATE_QUARANTINED,
+    ModelState.APPROVED: model_pb2.MODEL_STATE_APPROVED,
+}
+_UNIT: dict[int, Unit] = {
+    recording_pb2.UNIT_VOLT: "V",
+    recording_pb2.UNIT_MILLIVOLT: "mV",
+    recording_pb2.UNIT_MICROVOLT: "uV",
+}
+
+
+def recording_to_proto(
+    fact: RecordingFact, preprocessed: PreprocessedFact | None
+) -> recording_pb2.Recording:
+    """A recording with the state of its preprocessing."""
+    message = recording_pb2.Recording(
+        recording_id=fact.recording_id,
+        state=recording_pb2.RECORDING_STATE_READABLE
+        if fact.readable
+        else recording_pb2.RECORDING_STATE_UNREADABLE,
+        format=fact.format,
+        leads=[
+            recording_pb2.LeadInfo(
+                name=x.name, sampling_rate_hz=x.sampling_rate_hz, sample_count=x.sample_count
+            )
+            for x in fact.leads
+        ],
+        duration_s=fact.duration_s,
+        patient=patient_to_proto(fact.patient),
+        acquisition_year=fact.acquisition_year or 0,
+        device_model=fact.device_model or "",
+        warnings=fact.warnings,
+        ingested_at=timestamp(fact.ingested_at),
+        source_size_bytes=fact.source_size_bytes,
+        preprocessing_state=preprocessing_state(fact, preprocessed),
+        preprocessing_error=(preprocessed.error or "") if preprocessed else "",
+    )
+    if fact.error_reason is not None:
+        message.error.reason = fact.error_reason
+        message.error.message = fact.error_message or ""
+    return message
+
+
+def preprocessing_state(
+    fact: RecordingFact, preprocessed: PreprocessedFact | None
+) -> recording_pb2.PreprocessingState:
+    """How far preprocessing has come."""
+    if not fact.readable:
+        return recording_pb2.PREPROCESSING_STATE_UNSPECIFIED
+    if preprocessed is None:
+        return recording_pb2.PREPROCESSING_STATE_PENDING
+    if preprocessed.error is not None:
+        return recording_pb2.PREPROCESSING_STATE_FAILED
+    return recording_pb2.PREPROCESSING_STATE_DONE
+
+
+def patient_to_proto(patient: Patient) -> recording_pb2.Patient:
+    """What is kept of a person."""
+    return recording_pb2.Patient(
+        sex=_SEX[patient.sex], age_years=patient.age_years, patient_key=patient.patient_key or ""
+    )
+
+
+def read_options_from_proto(message: recording_pb2.ReadOptions) -> ReadOptions:
+    """What the caller states of files that do not say it themselves."""
+    return ReadOptions(
+        sampling_rate_hz=message.sampling_rate_hz or None,
+        unit=_UNIT.get(message.unit),
+        leads=tuple(message.leads),
+    )
+
+
+def quality_to_proto(quality: Quality) -> measurements_pb2.Quality:
+    """Signal quality."""
+    return measurements_pb2.Quality(
+        verdict=_VERDICT[quality.verdict],
+        reasons=quality.reasons,
+        leads=[measurements_pb2.LeadQuality(lead=x.lead, flags=x.flags) for x in quality.leads],
+    )
+
+
+def measurements_to_proto(measured: Measurements) -> measurements_pb2.Measurements:
+    """Measurements."""
+    return measurements_pb2.Measurements(
+        heart_rate_bpm=measured.heart_rate_bpm,
+        r_peaks_s=measured.r_peaks_s,
+        lead=measured.lead,
+        notes=measured.notes,
+    )
+
+
+def task_to_proto(task: Task) -> dataset_pb2.Task:
+    """What labels are."""
+    return _TASK[task]
+
+
+def task_from_proto(task: int) -> Task:
+    """What labels are. Raises InvalidArgument when it is not said."""
+    for ours, theirs in _TASK.items():
+        if theirs == task:
+            return ours
+    raise InvalidArgument("the task is not set: choose multi-label or single-label")
+
+
+def dataset_to_proto(fact: DatasetFact) -> dataset_pb2.Dataset:
+    """A data set."""
+    report = fact.report
+    return dataset_pb2.Dataset(
+        dataset_id=fact.dataset_id,
+        name=fact.name,
+        state=_DATASET_STATE[fact.state],
+        task=_TASK[fact.task],
+        classes=fact.classes,
+        parts=[
+            dataset_pb2.PartSummary(
+                part=x.part, recordings=x.recordings, patients=x.patients, positives=x.positives
+            )
+            for x in fact.parts
+        ],
+        report=dataset_pb2.JoinReport(
+            matched=report.matched,
+            unmatched_rows=report.unmatched_rows,
+            unmatched=report.unmatched,
+            unusable=[dataset_pb2.RowProblem(row=x.row, reason=x.reason) for x in report.unusable],
+            without_label=report.without_label,
+            duplicates=report.duplicates,
+            unknown_patients=report.unknown_patients,
+        ),
+        progress=fact.progress,
+        error=fact.error or "",
+        created_at=timestamp(fact.created_at),
+    )
+
+
+def options_from_proto(
+    message: run_pb2.TrainingOptions, defaults: TrainingOptions | None = None
+) -> TrainingOptions:
+    """Training options with defaults in place of zeros."""
+    d = defaults or TrainingOptions()
+    return TrainingOptions(
+        max_epochs=message.max_epochs or d.max_epochs,
+        batch_size=message.batch_size or d.batch_size,
+        learning_rate=message.learning_rate or d.learning_rate,
+        patience=message.patience or d.patience,
+        seed=message.seed,
+        processes=message.processes or d.processes,
+    )
+
+
+def options_to_proto(options: TrainingOptions) -> run_pb2.TrainingOptions:
+    """Training options."""
+    return run_pb2.TrainingOptions(
+        max_epochs=options.max_epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        patience=options.patience,
+        seed=options.seed,
+        processes=options.processes,
+    )
+
+
+def run_to_proto(fact: RunFact) -> run_pb2.Run:
+    """A training run."""
+    message = run_pb2.Run(
+        run_id=fact.run_id,
+        model_name=fact.model_name,
+        dataset_id=fact.dataset_id,
+        architecture=fact.architecture,
+        state=_RUN_STATE[fact.state],
+        options=options_to_proto(fact.options),
+        epochs=_epochs(fact.epochs),
+        progress=fact.progress,
+        eta_s=fact.eta_s,
+        activity=fact.activity,
+        error=fact.error or "",
+        model_digest=fact.model_digest or "",
+        model_version=fact.model_version,
+        created_at=timestamp(fact.created_at),
+        updated_at=timestamp(fact.updated_at),
+        best_epoch=fact.best_epoch,
+        base_model=fact.base_model,
+    )
+    if fact.test is not None:
+        message.test.CopyFrom(report_to_proto(fact.test))
+    return message
+
+
+def _epochs(epochs: Sequence[Epoch]) -> list[run_pb2.Epoch]:
+    return [
+        run_pb2.Epoch(
+            epoch=x.epoch,
+            train_loss=x.train_loss,
+            validation_loss=x.validation_loss,
+            validation_macro_auroc=x.validation_macro_auroc,
+            seconds=x.seconds,
+        )
+        for x in epochs
+    ]
+
+
+def report_to_proto(report: TestReport) -> metrics_pb2.TestReport:
+    """Metrics on a test part."""
+    return metrics_pb2.TestReport(
+        recordings=report.recordings,
+        patients=report.patients,
+        macro_auroc=_estimate(report.macro_auroc),
+        macro_f1=_estimate(report.macro_f1),
+        classes=[_class_metrics(x) for x in report.classes],
+        bootstrap_draws=report.bootstrap_draws,
+    )
+
+
+def _class_metrics(metrics: ClassMetrics) -> metrics_pb2.ClassMetrics:
+    return metrics_pb2.ClassMetrics(
+        name=metrics.name,
+        positives=metrics.positives,
+        threshold=metrics.threshold,
+        auroc=_estimate(metrics.auroc),
+        f1=_estimate(metrics.f1),
+        sensitivity=_estimate(metrics.sensitivity),
+        specificity=_estimate(metrics.specificity),
+    )
+
+
+def _estimate(estimate: Estimate) -> metrics_pb2.Estimate:
+    return metrics_pb2.Estimate(value=estimate.value, low=estimate.low, high=estimate.high)
+
+
+def model_to_proto(fact: ModelFact, manifest: Manifest) -> model_pb2.Model:
+    """A version of a model."""
+    message = model_pb2.Model(
+        name=fact.name,
+        version=fact.version,
+        digest=fact.digest,
+        state=_MODEL_STATE[fact.state],
+        task=_TASK[manifest.task],
+        classes=[model_pb2.ModelClass(name=x.name, threshold=x.threshold) for x in manifest.classes],
+        architecture=manifest.architecture,
+        origin=fact.origin,
+        licence=manifest.licence,
+        intended_use=manifest.intended_use,
+        created_at=timestamp(fact.created_at),
+    )
+    if manifest.test is not None:
+        message.test.CopyFrom(report_to_proto(manifest.test))
+    return message
+
+
+def timestamp(seconds: float) -> Timestamp:
+    """Seconds since the epoch as a Timestamp, to the microsecond."""
+    message = Timestamp()
+    message.FromMicroseconds(round(seconds * 1e6))
+    return message

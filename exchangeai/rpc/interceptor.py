@@ -1,0 +1,175 @@
+"""What every method keeps, so that no servicer can forget it.
+
+A call needs a deadline; its request messages must keep the bounds in the proto (protovalidate); the
+platform's errors become statuses by the one table; anything else is logged whole and answered INTERNAL
+without details. Each call has a request id, the caller's own or a new one, in logs and errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, cast
+
+import grpc
+import protovalidate
+from google.protobuf.message import Message
+
+from exchangeai.errors import DeadlineRequired, ExchangeError, InvalidArgument
+from exchangeai.rpc.errors import INTERNAL_MESSAGE, REQUEST_ID_HEADER, to_status
+from exchangeai.telemetry import RPC_SECONDS, RPCS, request_id
+
+log = logging.getLogger(__name__)
+
+OPEN_INFERENCE = "/inference.GRPCInferenceService/"
+OPEN_INFERENCE_DEADLINE_S = 30.0
+"""Stock clients of the Open Inference Protocol send no deadline; they get this one."""
+
+_EXEMPT = ("/grpc.health.", "/grpc.reflection.")
+
+Context = grpc.aio.ServicerContext
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
+
+
+class ContractInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every method except health and reflection."""
+
+    async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler: Any = await continuation(handler_call_details)
+        method = cast("str", handler_call_details.method)
+        if handler is None or method.startswith(_EXEMPT):
+            return handler
+        call = _Calls(method)
+        serialisers: dict[str, Any] = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(call.unary(handler.unary_unary), **serialisers)
+        if handler.stream_unary:
+            return grpc.stream_unary_rpc_method_handler(call.stream_in(handler.stream_unary), **serialisers)
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(call.stream_out(handler.unary_stream), **serialisers)
+        return grpc.stream_stream_rpc_method_handler(
+            call.stream_both(handler.stream_stream), **serialisers
+        )
+
+
+class _Calls:
+    """The four shapes of a method, all around `_guarded`."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Any:
+        async def behaviour(request: Message, context: Context) -> Any:
+            async with _Guard(self._method, context) as guard:
+                _check(request)
+                return await guard.within_deadline(inner(request, context))
+
+        return behaviour
+
+    def stream_in(self, inner: Callable[[AsyncIterator[Any], Context], Awaitable[Any]]) -> Any:
+        async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
+            async with _Guard(self._method, context) as guard:
+                return await guard.within_deadline(inner(_checked(requests), context))
+
+        return behaviour
+
+    def stream_out(self, inner: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
+        async def behaviour(request: Message, context: Context) -> AsyncIterator[Any]:
+            async with _Guard(self._method, context):
+                _check(request)
+                async for response in inner(request, context):
+                    yield response
+
+        return behaviour
+
+    def stream_both(self, inner: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]) -> Any:
+        async def behaviour(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Any]:
+            async with _Guard(self._method, context):
+                async for response in inner(_checked(requests), context):
+                    yield response
+
+        return behaviour
+
+
+class _Guard:
+    """Surrounds one call: request id, deadline, metrics, and errors to statuses."""
+
+    def __init__(self, method: str, context: Context) -> None:
+        self._method = method
+        self._context = context
+        self._begin = time.perf_counter()
+        self._deadline_s: float | None = None
+        sent = {k: v for k, v in context.invocation_metadata() or () if k == REQUEST_ID_HEADER}
+        # A caller's id goes into logs, so it is bounded and printable.
+        given = str(sent.get(REQUEST_ID_HEADER, ""))[:64]
+        self.request_id = given if given.isascii() and given.isprintable() and given else uuid.uuid4().hex
+
+    async def __aenter__(self) -> _Guard:
+        request_id.set(self.request_id)
+        self._context.set_trailing_metadata(((REQUEST_ID_HEADER, self.request_id),))
+        try:
+            if self._context.time_remaining() is None:
+                if not self._method.startswith(OPEN_INFERENCE):
+                    raise DeadlineRequired(
+                        "this call has no deadline: set one, so that nothing waits for ever "
+                        "(Python: stub.Method(request, timeout=10))"
+                    )
+                self._deadline_s = OPEN_INFERENCE_DEADLINE_S
+        except DeadlineRequired as e:
+            await self._fail(e)
+        return self
+
+    async def within_deadline(self, answer: Awaitable[Any]) -> Any:
+        """Await the answer, within the server's own deadline when the caller has none."""
+        if self._deadline_s is None:
+            return await answer
+        return await asyncio.wait_for(answer, self._deadline_s)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        RPC_SECONDS.labels(self._method).observe(time.perf_counter() - self._begin)
+        if error is None:
+            RPCS.labels(self._method, "OK").inc()
+        elif isinstance(error, ExchangeError):
+            await self._fail(error)
+        elif isinstance(error, TimeoutError | asyncio.TimeoutError):
+            RPCS.labels(self._method, "DEADLINE_EXCEEDED").inc()
+            await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer within the deadline")
+        elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
+            log.error("%s failed", self._method, exc_info=error)
+            RPCS.labels(self._method, "INTERNAL").inc()
+            await self._context.abort(
+                grpc.StatusCode.INTERNAL,
+                INTERNAL_MESSAGE,
+                ((REQUEST_ID_HEADER, self.request_id),),
+            )
+
+    async def _fail(self, error: ExchangeError) -> NoReturn:
+        status = to_status(error)
+        RPCS.labels(self._method, status.code.name).inc()
+        log.info("%s refused", self._method, extra={"fields": {"reason": type(error).__name__}})
+        await self._context.abort(
+            status.code,
+            status.details,
+            (*(status.trailing_metadata or ()), (REQUEST_ID_HEADER, self.request_id)),
+        )
+
+
+def _check(request: Message) -> None:
+    try:
+        protovalidate.validate(request)
+    except protovalidate.ValidationError as e:
+        raise InvalidArgument(f"the request breaks its contract: {e}") from None
+
+
+async def _checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async for request in requests:
+        _check(request)
+        yield request

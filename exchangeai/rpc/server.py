@@ -1,0 +1,85 @@
+"""The gRPC server that every service listens with: health, reflection, limits and a clean drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from exchangeai.config import RpcConfig
+from exchangeai.errors import Unavailable
+from exchangeai.rpc.interceptor import ContractInterceptor
+
+log = logging.getLogger(__name__)
+
+MIB = 1 << 20
+READY = "ready"
+"""Health name for readiness probes; the empty name says that the process lives."""
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Server:
+    """Register servicers on `grpc`, then enter `serving()`."""
+
+    def __init__(self, config: RpcConfig, *, max_receive_bytes: int = 4 * MIB) -> None:
+        self._config = config
+        self.grpc: grpc.aio.Server = grpc.aio.server(
+            interceptors=[ContractInterceptor()],
+            maximum_concurrent_rpcs=config.max_concurrent,
+            options=[
+                ("grpc.max_receive_message_length", max_receive_bytes),
+                ("grpc.max_send_message_length", 64 * MIB),
+                ("grpc.so_reuseport", 0),
+                # New pods get load only when clients resolve again.
+                ("grpc.max_connection_age_ms", 10 * 60 * 1000),
+                ("grpc.max_connection_age_grace_ms", 60 * 60 * 1000),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ],
+        )
+        self._health = health.aio.HealthServicer()
+        self._names: tuple[str, ...] = ()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+
+    @asynccontextmanager
+    async def serving(self, *service_names: str) -> AsyncIterator[int]:
+        """Listen, say SERVING for `ready` and the named services, and yield the port.
+
+        On exit: say NOT_SERVING, refuse new calls, let calls in flight finish within `drain_s`, stop.
+        """
+        self._names = (*service_names, READY)
+        reflection.enable_server_reflection(
+            (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc
+        )
+        address = f"{self._config.host}:{self._config.port}"
+        try:
+            port = self.grpc.add_insecure_port(address)
+        except RuntimeError as e:
+            raise Unavailable(f"cannot listen on {address}: the port is taken or not ours") from e
+        await self.grpc.start()
+        await self._health.set("", _SERVING)
+        await self.set_ready(True)
+        log.info("serving", extra={"fields": {"port": port}})
+        try:
+            yield port
+        finally:
+            await asyncio.shield(self._drain())
+
+    async def set_ready(self, ready: bool, reason: str = "") -> None:
+        """Say whether requests should be sent here."""
+        for name in self._names:
+            await self._health.set(name, _SERVING if ready else _NOT_SERVING)
+        if not ready:
+            log.warning("not ready", extra={"fields": {"reason": reason}})
+
+    async def _drain(self) -> None:
+        await self._health.enter_graceful_shutdown()
+        await self.grpc.stop(self._config.drain_s)
+        log.info("drained")

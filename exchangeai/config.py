@@ -121,6 +121,11 @@ def _parse(name: str, text: str, hint: Any) -> Any:
         raise ConfigError(f"{name} must be {hint.__name__}, not {text!r}") from e
 
 
+def to_env(config: Any, prefix: str) -> dict[str, str]:
+    """The variables from which `from_env` makes this config again."""
+    return {prefix + f.name.upper(): str(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
 def masked(config: Any) -> dict[str, Any]:
     """The config as a tree for the log, secrets masked."""
     tree: dict[str, Any] = {}

@@ -28,7 +28,9 @@ class _Secrets(msgspec.Struct, frozen=True):
     password: str
 
 
-def start_bus(folder: Path, *, port: int = -1, timeout_s: float = 20) -> EmbeddedBus:
+def start_bus(
+    folder: Path, *, port: int = -1, monitoring_port: int = -1, timeout_s: float = 20
+) -> EmbeddedBus:
     """Start nats-server with its data in `folder` and wait for its ports; -1 takes a free one.
 
     `sync_interval: always` makes an acknowledged message survive a loss of power.
@@ -43,7 +45,7 @@ def start_bus(folder: Path, *, port: int = -1, timeout_s: float = 20) -> Embedde
     config_file.touch(mode=0o600)
     config_file.write_text(
         f"""listen: "127.0.0.1:{port}"
-http: "127.0.0.1:-1"
+http: "127.0.0.1:{monitoring_port}"
 ports_file_dir: {json.dumps(str(folder))}
 max_payload: 1MB
 jetstream {{ store_dir: {json.dumps(str(folder / "jetstream"))}, sync_interval: always }}

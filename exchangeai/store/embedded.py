@@ -13,12 +13,25 @@ from exchangeai.config import StoreConfig
 from exchangeai.embedded import Credentials, ServerProcess, executable
 
 
+_PORTS = (
+    "s3.port",
+    "s3.port.grpc",
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedStore:
     """A running SeaweedFS and how to reach it."""
 
     config: StoreConfig
     process: ServerProcess
+    ports: tuple[int, ...]
 
 
 class _Secrets(msgspec.Struct, frozen=True):
@@ -33,25 +46,16 @@ def _new_secrets() -> _Secrets:
     return _Secrets(secrets.token_hex(10), *(secrets.token_hex(32) for _ in range(4)))
 
 
-def start_store(folder: Path) -> EmbeddedStore:
+def start_store(folder: Path, ports: tuple[int, ...] = ()) -> EmbeddedStore:
     """Start SeaweedFS with its data in `folder`; does not wait until it answers.
 
+    Takes free ports, or those given (of a server that ended, so that its clients find it again).
     Secrets are made at the first start and kept beside the data, readable by the owner alone. The JWT keys
     close the filer's and the volume server's HTTP ports, which answer everyone without them.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     known = Credentials(folder / "credentials.json", _Secrets).load_or_make(_new_secrets)
-    ports = _free_ports(8)
-    names = (
-        "master.port",
-        "master.port.grpc",
-        "volume.port",
-        "volume.port.grpc",
-        "filer.port",
-        "filer.port.grpc",
-        "s3.port",
-        "s3.port.grpc",
-    )
+    ports = ports or _free_ports(len(_PORTS))
     data = folder / "data"
     data.mkdir(exist_ok=True)
     command = [
@@ -61,7 +65,7 @@ def start_store(folder: Path) -> EmbeddedStore:
         f"-dir={data}",
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
-        *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
+        *(f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)),
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-webdav=false",
@@ -81,9 +85,9 @@ def start_store(folder: Path) -> EmbeddedStore:
     # SeaweedFS drains for half a minute on one SIGTERM and ends at once on the second.
     process = ServerProcess("object store", command, environment, folder / "server.log", stop_signals=2)
     config = StoreConfig(
-        url=f"s3+http://127.0.0.1:{ports[6]}", access_key=known.access_key, secret_key=known.secret_key
+        url=f"s3+http://127.0.0.1:{ports[0]}", access_key=known.access_key, secret_key=known.secret_key
     )
-    return EmbeddedStore(config=config, process=process)
+    return EmbeddedStore(config=config, process=process, ports=ports)
 
 
 def _socket_path(letter: str) -> str:
@@ -91,12 +95,12 @@ def _socket_path(letter: str) -> str:
     return f"/tmp/exchangeai-{secrets.token_hex(6)}-{letter}.sock"
 
 
-def _free_ports(count: int) -> list[int]:
+def _free_ports(count: int) -> tuple[int, ...]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for s in sockets:
             s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
+        return tuple(s.getsockname()[1] for s in sockets)
     finally:
         for s in sockets:
             s.close()

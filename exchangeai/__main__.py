@@ -1,0 +1,78 @@
+"""The command `exchangeai`: run the platform, run one service, look after it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from exchangeai import __version__
+
+SERVICES = ("ingest", "preprocess", "trainer", "inference", "ui")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and do what it says; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="exchangeai", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start everything on this machine")
+    up.add_argument("--data", type=Path, default=Path("data"), help="folder of the data (default: ./data)")
+    up.add_argument("--port", type=int, default=8050, help="port of the user interface (default: 8050)")
+    serve = commands.add_parser("serve", help="run one service, configured by the environment")
+    serve.add_argument("service", choices=SERVICES)
+    health = commands.add_parser("health", help="ask a gRPC service whether it is ready; exit status 0 if so")
+    health.add_argument("address", help="host:port")
+    options = parser.parse_args(arguments)
+    if options.command == "up":
+        # Found by name, so that the kernel does not import the services.
+        local = importlib.import_module("services.local")
+        return local.up(options.data, {**local.DEFAULT_PORTS, "ui": options.port})
+    if options.command == "serve":
+        return _serve(options.service)
+    return _health(options.address)
+
+
+def _serve(name: str) -> int:
+    from exchangeai.config import ConfigError, from_env, masked
+    from exchangeai.process import launch
+    from exchangeai.telemetry import start_telemetry
+
+    service = importlib.import_module(f"services.{name}.main")
+    try:
+        config = from_env(service.Config)
+        start_telemetry(config.telemetry, name)
+    except ConfigError as e:
+        print(f"exchangeai serve {name}: {e}", file=sys.stderr)
+        return 2
+    log = logging.getLogger(__name__)
+    log.info("starting", extra={"fields": {"config": masked(config), "version": __version__}})
+    return launch(lambda stop: service.run(config, stop, lambda port: None))
+
+
+def _health(address: str) -> int:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    from exchangeai.errors import ExchangeError
+    from exchangeai.rpc import invoke, open_channel
+
+    with open_channel(address) as channel:
+        try:
+            answer = invoke(
+                health_pb2_grpc.HealthStub(channel).Check,
+                health_pb2.HealthCheckRequest(service="ready"),
+                timeout_s=5,
+            )
+        except ExchangeError as e:
+            print(f"{address}: {e}", file=sys.stderr)
+            return 1
+    ready = answer.status == health_pb2.HealthCheckResponse.SERVING
+    print(f"{address}: {'ready' if ready else 'not ready'}")
+    return 0 if ready else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

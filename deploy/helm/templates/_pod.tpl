@@ -83,6 +83,6 @@ seccompProfile: {type: RuntimeDefault}
 - {name: EXCHANGEAI_PORT, value: "8080"}
 {{- end }}
 {{- range .calls }}
-- {name: EXCHANGEAI_{{ upper . }}, value: "{{ $release }}-{{ . }}:8081"}
+- {name: EXCHANGEAI_{{ upper . }}_ADDRESS, value: "{{ $release }}-{{ . }}:8081"}
 {{- end }}
 {{- end }}

@@ -150,7 +150,7 @@ def read_manifest(model: onnx.ModelProto) -> Manifest:
         )
     try:
         manifest = msgspec.json.decode(found[0], type=Manifest)
-    except msgspec.MsgspecError as e:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
         raise ContractViolation(f"the model's manifest is malformed: {e}") from e
     expected: dict[str, tuple[Any, Any]] = {
         "version": (manifest.version, MANIFEST_VERSION),

@@ -1,0 +1,90 @@
+"""Wires the inference service: models from facts, both gRPC APIs, the sandboxes for foreign bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from exchangeai.bus import open_bus, open_index
+from exchangeai.config import BusConfig, RpcConfig, StoreConfig, TelemetryConfig
+from exchangeai.facts import ModelFact
+from exchangeai.formats.sandboxed import SandboxedReader
+from exchangeai.inference.grpc_service_pb2_grpc import (
+    add_GRPCInferenceServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
+)
+from exchangeai.rpc import Server
+from exchangeai.sandbox import Sandbox
+from exchangeai.store import open_store
+from exchangeai.v1.inference_service_pb2_grpc import (
+    add_InferenceServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
+)
+from services.inference import vetting
+from services.inference.exchange import Exchange
+from services.inference.oip import OpenInferenceServicer
+from services.inference.predict import Predictor
+from services.inference.registry import Registry
+from services.inference.servicer import InferenceServicer
+from services.inference.sources import Sources
+
+MAX_REQUEST_BYTES = 40 * 1024 * 1024
+"""The largest tensor (128 windows, 31 MB) and its envelope fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of the inference service."""
+
+    bus: BusConfig
+    store: StoreConfig
+    rpc: RpcConfig = field(default_factory=RpcConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    threads: int = 0
+    """CPU threads for running models; 0 takes all that this process may use."""
+    readers: int = 1
+    """Child processes that read uploaded files."""
+    max_model_bytes: int = vetting.MAX_BYTES
+    """The largest model file that may be imported; at most 512 MiB."""
+
+
+async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], None]) -> None:
+    """Serve until `stop` is set, then drain."""
+    threads = config.threads or len(os.sched_getaffinity(0))
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(config.store))
+        bus = await stack.enter_async_context(open_bus(config.bus, "inference"))
+        index = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
+        # Two at least, so that a quality check does not wait behind a model.
+        pool = stack.enter_context(ThreadPoolExecutor(max(2, threads), "model"))
+        reader = SandboxedReader(config.readers)
+        stack.push_async_callback(reader.close)
+        vetter = Sandbox(vetting.TARGET, timeout_s=vetting.TIMEOUT_S, memory_bytes=vetting.MEMORY_BYTES)
+        stack.push_async_callback(vetter.close)
+
+        registry = Registry(index, store, threads=threads)
+        following = asyncio.create_task(registry.follow())
+        stack.push_async_callback(_cancelled, following)
+        await registry.caught_up()
+
+        sources, predictor = Sources(bus, store, reader.read, pool), Predictor(pool)
+        exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=config.max_model_bytes)
+        server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES)
+        add_InferenceServiceServicer_to_server(
+            InferenceServicer(registry, sources, predictor, exchange), server.grpc
+        )
+        add_GRPCInferenceServiceServicer_to_server(
+            OpenInferenceServicer(registry, sources, predictor), server.grpc
+        )
+        port = await stack.enter_async_context(
+            server.serving("exchangeai.v1.InferenceService", "inference.GRPCInferenceService")
+        )
+        announce(port)
+        await stop.wait()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,122 @@
+"""The typed inference API: protobuf messages to plain values and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from exchangeai import __version__
+from exchangeai.errors import InvalidArgument
+from exchangeai.model_file import INTENDED_USE
+from exchangeai.rpc.convert import model_to_proto, quality_to_proto, read_options_from_proto
+from exchangeai.telemetry import request_id
+from exchangeai.v1 import inference_service_pb2 as pb
+from exchangeai.v1.inference_service_pb2_grpc import InferenceServiceServicer
+from services.inference import tensors
+from services.inference.exchange import Exchange
+from services.inference.predict import NO_DEADLINE, Ecg, Finding, Predictor
+from services.inference.registry import LoadedModel, Registry
+from services.inference.sources import Sources
+
+
+class InferenceServicer(InferenceServiceServicer):
+    """Answers `exchangeai.v1.InferenceService`."""
+
+    def __init__(
+        self, registry: Registry, sources: Sources, predictor: Predictor, exchange: Exchange
+    ) -> None:
+        self._registry = registry
+        self._sources = sources
+        self._predictor = predictor
+        self._exchange = exchange
+
+    async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
+        """Predict one ECG."""
+        deadline = deadline_of(context)
+        model = await self._registry.choose(request.model_name, request.model_version)
+        ecg = await self._ecg(request)
+        prediction = await self._predictor.predict(model, ecg, deadline)
+        return pb.PredictResponse(
+            findings=_findings(prediction.findings),
+            windows=[
+                pb.WindowFindings(start_s=x.start_s, findings=_findings(x.findings))
+                for x in prediction.windows
+            ],
+            quality=quality_to_proto(prediction.quality),
+            provenance=_provenance(model, ecg),
+        )
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+        """List the models whose files could be read."""
+        return pb.ListModelsResponse(models=[model_to_proto(*x) for x in self._registry.known()])
+
+    async def ImportModel(
+        self, request_iterator: AsyncIterator[pb.ImportModelRequest], context: Any
+    ) -> pb.ImportModelResponse:
+        """Vet a foreign file and put it in quarantine."""
+        first = await anext(request_iterator, None)
+        if first is None:
+            raise InvalidArgument("no bytes came: send the model's name and its .onnx file in chunks")
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield first.chunk
+            async for request in request_iterator:
+                yield request.chunk
+
+        return pb.ImportModelResponse(
+            model=model_to_proto(*await self._exchange.take_in(first.name, chunks()))
+        )
+
+    async def ApproveModel(self, request: pb.ApproveModelRequest, context: Any) -> pb.ApproveModelResponse:
+        """Let an imported model predict."""
+        return pb.ApproveModelResponse(
+            model=model_to_proto(*await self._exchange.approve(request.name, request.version))
+        )
+
+    async def ExportModel(
+        self, request: pb.ExportModelRequest, context: Any
+    ) -> AsyncIterator[pb.ExportModelResponse]:
+        """Stream a model's file."""
+        async for chunk in self._exchange.export(request.name, request.version):
+            yield pb.ExportModelResponse(chunk=chunk)
+
+    async def _ecg(self, request: pb.PredictRequest) -> Ecg:
+        match request.WhichOneof("ecg"):
+            case "recording_id":
+                return await self._sources.recording(request.recording_id)
+            case "files":
+                files = {x.name: x.content for x in request.files.files}
+                if len(files) != len(request.files.files):
+                    raise InvalidArgument("two of the files have the same name; each needs its own")
+                return await self._sources.files(files, read_options_from_proto(request.files.options))
+            case _:
+                values = tensors.from_bytes(request.tensor.shape, request.tensor.values_mv)
+                valid = tensors.check_valid_samples(request.tensor.valid_samples, len(values))
+                return await self._sources.tensor(values, valid)
+
+
+def deadline_of(context: Any) -> float:
+    """When the caller stops waiting, as a reading of `time.monotonic()`."""
+    remaining: float | None = context.time_remaining()
+    return NO_DEADLINE if remaining is None else time.monotonic() + remaining
+
+
+def _findings(findings: Sequence[Finding]) -> list[pb.Finding]:
+    return [
+        pb.Finding(name=x.name, probability=x.probability, threshold=x.threshold, present=x.present)
+        for x in findings
+    ]
+
+
+def _provenance(model: LoadedModel, ecg: Ecg) -> pb.Provenance:
+    return pb.Provenance(
+        model_name=model.fact.name,
+        model_version=model.fact.version,
+        model_digest=model.fact.digest,
+        input_digest=ecg.input_digest,
+        code_version=__version__,
+        preprocessing_version=ecg.preprocessing_version,
+        request_id=request_id.get(),
+        notice=INTENDED_USE,
+    )

@@ -1,0 +1,91 @@
+"""One loaded model: onnxruntime over bytes, and the proof that it gives the answers its file promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
+
+from exchangeai.errors import ContractViolation
+from exchangeai.leads import STANDARD_12
+from exchangeai.model_file import INPUT, OUTPUTS, WINDOW_SAMPLES, Manifest, unpack_window
+
+_ort: Any = onnxruntime
+
+MAX_GOLDEN_TOLERANCE = 1e-5
+"""A manifest may ask for a stricter comparison, never for a looser one."""
+
+
+class Session:
+    """A model in memory; safe to run from several threads at once."""
+
+    def __init__(self, data: bytes, *, threads: int) -> None:
+        """Build it from the file's bytes. Raises ContractViolation when onnxruntime refuses them."""
+        options = _ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        # Spinning threads gain nothing measurable here and cost their neighbours a third of their time.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        try:
+            self._session: Any = _ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as e:  # onnxruntime's exceptions have no common base but this one
+            raise ContractViolation(f"onnxruntime refuses the model ({type(e).__name__})") from e
+        inputs = [x.name for x in self._session.get_inputs()]
+        self.shapes: Mapping[str, tuple[int | None, ...]] = {
+            x.name: tuple(d if isinstance(d, int) else None for d in x.shape)
+            for x in self._session.get_outputs()
+        }
+        """Outputs by name in the contract's order; None for a free size."""
+        if inputs != [INPUT] or set(self.shapes) != set(OUTPUTS):
+            raise ContractViolation(
+                f"the model's inputs are {inputs[:8]} and outputs {sorted(self.shapes)[:8]}"
+            )
+        self.shapes = {name: self.shapes[name] for name in OUTPUTS}
+
+    def run(
+        self, ecg_BLT: npt.NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Run on float32 [batch, 12, 5000] in mV. Raises ContractViolation when the graph fails on it."""
+        try:
+            values = self._session.run(list(outputs), {INPUT: ecg_BLT})
+        except Exception as e:  # as above
+            raise ContractViolation(f"the model fails on a valid input ({type(e).__name__})") from e
+        return dict(zip(outputs, values, strict=True))
+
+
+def reproduce_golden(session: Session, manifest: Manifest) -> None:
+    """Run the golden record and compare: |difference| <= tolerance * max(1, |expected|).
+
+    It goes in a batch of two, so a model that mixes the records of a batch is found as well.
+    Raises ContractViolation that says how far off the model is.
+    """
+    golden = manifest.golden
+    if golden is None:
+        raise ContractViolation("the model's manifest carries no golden record")
+    classes = len(manifest.classes)
+    if len(golden.logits) != classes or len(golden.probabilities) != classes:
+        raise ContractViolation("the golden record does not have one value for each class")
+    window = unpack_window(golden.window)
+    batch = np.stack([np.zeros((len(STANDARD_12), WINDOW_SAMPLES), np.float32), window])
+    outputs = session.run(batch)
+    for name, value in outputs.items():
+        if value.dtype != np.float32 or value.ndim < 2 or value.shape[0] != 2:
+            raise ContractViolation(
+                f"output {name!r} is {value.dtype} {list(value.shape)} for a batch of two"
+            )
+    tolerance = min(golden.tolerance, MAX_GOLDEN_TOLERANCE)
+    for name, expected in (("logits", golden.logits), ("probabilities", golden.probabilities)):
+        if outputs[name].shape != (2, classes):
+            raise ContractViolation(f"output {name!r} is {list(outputs[name].shape)}, not [2, {classes}]")
+        wanted = np.asarray(expected, np.float64)
+        error = np.abs(outputs[name][1].astype(np.float64) - wanted) / np.maximum(1.0, np.abs(wanted))
+        if not np.all(error <= tolerance):  # also true of NaN
+            raise ContractViolation(
+                f"the model does not reproduce its golden record: {name} differ by {float(np.max(error)):.3g}, "
+                f"allowed are {tolerance:.3g}"
+            )

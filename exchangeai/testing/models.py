@@ -1,4 +1,4 @@
-"""Builds tiny but valid model files, so that inference, the pages and the whole path are tested without torch.
+"""Builds tiny but valid model files, so that all that uses models is tested without torch.
 
 The graph squares the signal, averages it per lead, and goes through two Gemm layers; saliency is the
 averaged absolute signal in steps of 50 samples, mixed by class. Weights come from a seed.
@@ -35,7 +35,7 @@ FEATURES = 8
 
 
 def synthetic_window(seed: int = 0) -> npt.NDArray[np.float32]:
-    """A drawn ECG: float32 [12, 5000], mV at 500 Hz, 75 beats a minute, exactly periodic, whole microvolts."""
+    """A drawn ECG: float32 [12, 5000], mV at 500 Hz, 75 beats a minute, exactly periodic."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(400) / 500.0
     waves = (
@@ -45,7 +45,8 @@ def synthetic_window(seed: int = 0) -> npt.NDArray[np.float32]:
         (0.32, 0.008, -0.2),
         (0.54, 0.045, 0.3),
     )
-    beat = np.zeros((len(STANDARD_12), time_s.size))
+    # A slow wave under the beats, because a constant baseline looks like a loose electrode.
+    beat = np.where(np.arange(len(STANDARD_12)) == 1, 0.3, 0.1)[:, None] * np.abs(time_s / 0.8 - 0.5)
     for centre_s, width_s, height_mv in waves:
         gain = rng.uniform(0.6, 1.2, (len(STANDARD_12), 1))
         beat += gain * height_mv * np.exp(-0.5 * ((time_s - centre_s) / width_s) ** 2)

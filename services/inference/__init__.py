@@ -1,1 +1,1 @@
-
+"""The inference service: predicts with published models and exchanges them."""

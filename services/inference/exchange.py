@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 from exchangeai.bus import Bus, FactIndex, Facts
-from exchangeai.errors import Conflict, InvalidArgument, NotFound, TooLarge
+from exchangeai.errors import Conflict, ContractViolation, InvalidArgument, NotFound, ReaderCrashed, TooLarge
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
 from exchangeai.facts import ModelFact, ModelState
 from exchangeai.model_file import Manifest, model_digest
@@ -63,18 +63,21 @@ class Exchange:
         """
         if not _NAME.fullmatch(name):
             raise InvalidArgument(
-                "the first message must carry the model's name: lower-case letters, digits, '.', '_' and '-', "
-                "at most 63, a letter or digit first"
+                "the first message must carry the model's name: lower-case letters, digits, '.', '_' "
+                "and '-', at most 63, a letter or digit first"
             )
         async with self._importing:
             data = await self._receive(chunks)
-            manifest = read_verdict(await self._vet(data))
+            manifest = await self._vetted(data)
             digest = model_digest(data)
             await self._store.put(f"models/{digest}.onnx", data)
             return await self._quarantine(name, digest), manifest
 
     async def approve(self, name: str, version: int) -> tuple[ModelFact, Manifest]:
-        """Let a model predict; returns when it does, here. Raises NotFound, or NotReady when it fails to load."""
+        """Let a model predict; returns when it does, here.
+
+        Raises NotFound, or NotReady when it fails to load.
+        """
         key = model_key(name, version)
         if await self._facts.get(key) is None:
             raise NotFound(f"the model {name!r} has no version {version}")
@@ -95,6 +98,14 @@ class Exchange:
         data = await self._store.get(f"models/{fact.digest}.onnx")
         for begin in range(0, len(data), CHUNK):
             yield data[begin : begin + CHUNK]
+
+    async def _vetted(self, data: bytes) -> Manifest:
+        try:
+            return read_verdict(await self._vet(data))
+        except ReaderCrashed as e:
+            raise ContractViolation(
+                "the model exceeded the limits of time or memory under which foreign models are vetted"
+            ) from e
 
     async def _receive(self, chunks: AsyncIterator[bytes]) -> bytes:
         data = bytearray()

@@ -1,4 +1,4 @@
-"""Checks an ONNX graph without running it: nothing external, nothing custom, no loops, and the contract's names."""
+"""Checks an ONNX graph without running it: nothing external, nothing custom, no loops, the right names."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _refuse_external_data(model: onnx.ModelProto) -> None:
             message.external_data or message.data_location == TensorProto.EXTERNAL
         ):
             raise ContractViolation(
-                "the model keeps tensors in external files; a model is one file: save it with its weights inside"
+                "the model keeps tensors in external files; a model is one file with its weights inside"
             )
 
 
@@ -74,7 +74,7 @@ def _refuse_foreign_nodes(model: onnx.ModelProto) -> None:
             raise ContractViolation(f"the model has more than {MAX_NODES} nodes")
         if message.domain not in DOMAINS:
             raise ContractViolation(
-                f"the model uses the operator domain {message.domain[:80]!r}; only standard ONNX operators may run"
+                f"the model uses the operator domain {message.domain[:80]!r}; only standard ONNX may run"
             )
         if message.op_type in CONTROL_FLOW:
             raise ContractViolation(f"the model uses {message.op_type}; control flow is refused")
@@ -113,8 +113,8 @@ def _check_outputs(model: onnx.ModelProto, classes: int) -> None:
             or (per_class and shape[1] not in (None, classes))
         ):
             raise ContractViolation(
-                f"the model's output {name!r} is {_words(kind, shape)}; it must be float32 with {ranks[name]} axes, "
-                f"a free batch size{f' and {classes} classes' if per_class else ''}"
+                f"the model's output {name!r} is {_words(kind, shape)}; it must be float32 "
+                f"with {ranks[name]} axes, a free batch size{f' and {classes} classes' if per_class else ''}"
             )
 
 

@@ -59,7 +59,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         index = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
         # Two at least, so that a quality check does not wait behind a model.
         pool = stack.enter_context(ThreadPoolExecutor(max(2, threads), "model"))
-        reader = SandboxedReader(config.readers)
+        reader = SandboxedReader(workers=config.readers)
         stack.push_async_callback(reader.close)
         vetter = Sandbox(vetting.TARGET, timeout_s=vetting.TIMEOUT_S, memory_bytes=vetting.MEMORY_BYTES)
         stack.push_async_callback(vetter.close)
@@ -67,7 +67,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         registry = Registry(index, store, threads=threads)
         following = asyncio.create_task(registry.follow())
         stack.push_async_callback(_cancelled, following)
-        await registry.caught_up()
+        await asyncio.gather(registry.caught_up(), reader.start(), vetter.start())
 
         sources, predictor = Sources(bus, store, reader.read, pool), Predictor(pool)
         exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=config.max_model_bytes)

@@ -114,7 +114,8 @@ def _wanted(request: pb.ModelInferRequest) -> tuple[str, ...]:
     unknown = [x for x in wanted if x not in OUTPUTS]
     if unknown or len(set(wanted)) != len(wanted):
         raise ContractViolation(
-            f"the requested outputs are {[x[:64] for x in wanted[:8]]}; each of {list(OUTPUTS)} may be asked for once"
+            f"the requested outputs are {[x[:64] for x in wanted[:8]]}; "
+            f"each of {list(OUTPUTS)} may be asked for once"
         )
     return wanted
 
@@ -133,6 +134,6 @@ def _input(request: pb.ModelInferRequest) -> npt.NDArray[np.float32]:
     if not raw and tensor.HasField("contents"):
         return tensors.from_values(tensor.shape, typed)
     raise ContractViolation(
-        f"the input's values came as {len(raw)} raw tensors and {'with' if typed else 'without'} typed contents; "
-        "expected either one raw tensor or fp32_contents"
+        f"the input's values came as {len(raw)} raw tensors and {'with' if typed else 'without'} "
+        "typed contents; expected either one raw tensor or fp32_contents"
     )

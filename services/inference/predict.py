@@ -1,4 +1,4 @@
-"""Findings from windows: runs a model off the event loop, refuses what cannot be analysed, averages over windows."""
+"""Findings from windows: refuses what cannot be analysed, runs the model off the event loop, averages."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ class Predictor:
     async def predict(self, model: LoadedModel, ecg: Ecg, deadline: float = NO_DEADLINE) -> Prediction:
         """Findings over the recording (mean probability over its windows) and for each window.
 
-        `deadline` is a reading of the clock; work that has not begun by then is not begun. Raises Overloaded then.
+        `deadline` is a reading of the clock; work that has not begun by then is not begun, and raises
+        Overloaded.
         """
         used, quality = _used_windows(ecg.valid_samples), ecg.quality
         if quality.verdict is Verdict.NOT_ANALYSABLE:

@@ -1,4 +1,4 @@
-"""Which models this process knows: follows the facts, loads what is approved at once, keeps the old on failure."""
+"""Which models this process knows: follows the facts, loads what is approved, keeps the old on failure."""
 
 from __future__ import annotations
 

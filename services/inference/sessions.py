@@ -86,6 +86,6 @@ def reproduce_golden(session: Session, manifest: Manifest) -> None:
         error = np.abs(outputs[name][1].astype(np.float64) - wanted) / np.maximum(1.0, np.abs(wanted))
         if not np.all(error <= tolerance):  # also true of NaN
             raise ContractViolation(
-                f"the model does not reproduce its golden record: {name} differ by {float(np.max(error)):.3g}, "
-                f"allowed are {tolerance:.3g}"
+                f"the model does not reproduce its golden record: {name} differ by "
+                f"{float(np.max(error)):.3g}, allowed are {tolerance:.3g}"
             )

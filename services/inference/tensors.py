@@ -20,8 +20,8 @@ def check_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """The shape as [n, 12, 5000]. Raises ContractViolation or TooLarge with expected and got."""
     if len(shape) != 3 or shape[0] < 1 or tuple(shape[1:]) != (len(STANDARD_12), WINDOW_SAMPLES):
         raise ContractViolation(
-            f"the tensor's shape is {list(shape)[:8]}; expected [n, {len(STANDARD_12)}, {WINDOW_SAMPLES}] with n >= 1: "
-            "leads I II III aVR aVL aVF V1-V6 at 500 Hz in windows of 10 s"
+            f"the tensor's shape is {list(shape)[:8]}; expected [n, {len(STANDARD_12)}, {WINDOW_SAMPLES}] "
+            "with n >= 1: leads I II III aVR aVL aVF V1-V6 at 500 Hz in windows of 10 s"
         )
     if shape[0] > MAX_WINDOWS:
         raise TooLarge(f"the tensor has {shape[0]} windows; at most {MAX_WINDOWS} fit in one request")
@@ -64,6 +64,6 @@ def check_valid_samples(valid_samples: Sequence[int], windows: int) -> npt.NDArr
 def _finite(tensor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     if not np.isfinite(tensor).all():
         raise ContractViolation(
-            "the tensor holds NaN or infinite values; expected finite millivolts (write 0 where there is no signal)"
+            "the tensor holds NaN or infinite values; expected finite millivolts (0 where there is no signal)"
         )
     return tensor

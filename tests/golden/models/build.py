@@ -1,4 +1,4 @@
-"""Writes the golden model files: `python tests/golden/models/build.py`. Run it only when the contract changes.
+"""Writes the golden model files: `python tests/golden/models/build.py`; only when the contract changes.
 
 They are made by `exchangeai.testing.models` (no training, no data of any person) and stay as they are, so
 that a later program is held to files that an earlier one wrote.

@@ -153,10 +153,10 @@ class DatasetFact:
 class TrainingOptions:
     """How to train; every default filled in."""
 
-    max_epochs: int = 30
+    max_epochs: int = 15
     batch_size: int = 32
-    learning_rate: float = 2e-3
-    patience: int = 6
+    learning_rate: float = 3e-3
+    patience: int = 5
     seed: int = 0
     processes: int = 1
 

@@ -1,0 +1,71 @@
+"""Which architectures there are; told without loading torch into the service."""
+
+from __future__ import annotations
+
+import asyncio
+import pkgutil
+import sys
+
+import msgspec
+
+from exchangeai.errors import Unavailable
+from services.trainer import models
+
+CLASSES = 5
+"""Weights are counted for so many classes."""
+
+
+class Architecture(msgspec.Struct, frozen=True, kw_only=True):
+    """An architecture that can be trained."""
+
+    name: str
+    summary: str
+    parameters: int
+
+
+def names() -> tuple[str, ...]:
+    """Their keys, sorted."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(models.__path__) if not m.name.startswith("_")))
+
+
+class Architectures:
+    """Asks a child process once and remembers."""
+
+    def __init__(self) -> None:
+        self._known: list[Architecture] | None = None
+        self._asking = asyncio.Lock()
+
+    async def all(self) -> list[Architecture]:
+        """By name. Raises Unavailable when the child fails."""
+        async with self._asking:
+            if self._known is None:
+                child = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "services.trainer.architectures"),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                )
+                out, _ = await child.communicate()
+                if child.returncode:
+                    raise Unavailable(
+                        "the architectures could not be loaded; the trainer's log has the reason"
+                    )
+                self._known = msgspec.json.decode(out, type=list[Architecture])
+            return self._known
+
+
+def describe() -> list[Architecture]:
+    """Build each and count its weights; loads torch."""
+    from exchangeai.plugins import modules_in
+
+    return [
+        Architecture(
+            name=name,
+            summary=module.SUMMARY,
+            parameters=sum(p.numel() for p in module.build(CLASSES).parameters()),
+        )
+        for name, module in modules_in(models.__name__).items()
+    ]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(msgspec.json.encode(describe()).decode())

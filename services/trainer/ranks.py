@@ -1,0 +1,82 @@
+"""The processes that train together: who one is among them and what they tell each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)
+"""As long as the first rank may take to download a data set while the others wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """This process among all."""
+
+    rank: int
+    local_rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this one reports and writes."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Return when all have come here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def any(self, flag: bool) -> bool:
+        """Whether any rank says so; all learn the same answer."""
+        if self.world == 1:
+            return flag
+        seen = torch.tensor([int(flag)], device=self.device)
+        dist.all_reduce(seen, op=dist.ReduceOp.MAX)
+        return bool(seen.item())
+
+    def parallel(self, network: nn.Module) -> nn.Module:
+        """The network with its gradients averaged over the ranks."""
+        return DistributedDataParallel(network) if self.world > 1 else network
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Give all the first rank's running statistics."""
+        if self.world > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, 0)
+
+    def gather_rows(self, rows: Tensor, total: int) -> Tensor:
+        """Put rows rank::world of each rank together in order, [total, ...]."""
+        if self.world == 1:
+            return rows
+        longest = -(-total // self.world)
+        padded = torch.zeros((longest, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
+        padded[: len(rows)] = rows
+        all_ = [torch.empty_like(padded) for _ in range(self.world)]
+        dist.all_gather(all_, padded)  # pyright: ignore[reportUnknownMemberType]
+        return torch.stack(all_, dim=1).flatten(0, 1)[:total]
+
+
+@contextmanager
+def joined() -> Generator[Ranks, None, None]:
+    """Join the ranks that torchrun describes in the environment; alone without it."""
+    world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if world > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
+    try:
+        yield Ranks(rank=int(os.environ.get("RANK", "0")), local_rank=local, world=world, device=device)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()

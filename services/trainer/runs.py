@@ -1,0 +1,202 @@
+"""Runs as callers see them: asked for, listed, cancelled, continued."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from exchangeai.bus import Bus, FactIndex
+from exchangeai.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, NotReady
+from exchangeai.events.v1.run_requested_pb2 import RunRequested
+from exchangeai.events.v1.run_state_changed_pb2 import RunStateChanged
+from exchangeai.facts import (
+    DatasetFact,
+    DatasetState,
+    ModelFact,
+    ModelState,
+    RunFact,
+    RunState,
+    TrainingOptions,
+)
+from exchangeai.model_file import parse_model, read_manifest
+from exchangeai.store import ObjectStore
+from services.trainer import architectures
+
+
+def model_key(digest: str) -> str:
+    """Where the store keeps a model file."""
+    return f"models/{digest}.onnx"
+
+
+class Runs:
+    """The verbs of the training service."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: ObjectStore,
+        index: FactIndex[RunFact],
+        models: FactIndex[ModelFact],
+        *,
+        now_s: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._facts = bus.facts(RunFact)
+        self._datasets = bus.facts(DatasetFact)
+        self._index = index
+        self._models = models
+        self._now_s = now_s
+        self._new_id = new_id
+
+    async def start(
+        self,
+        *,
+        dataset_id: str,
+        architecture: str,
+        model_name: str,
+        options: TrainingOptions,
+        base_model: str = "",
+        request_key: str = "",
+    ) -> RunFact:
+        """Queue a run; equal request keys give the same one.
+
+        Raises NotFound (data set, architecture, base model), NotReady (data set or base model), AlreadyExists
+        (the request key was used for another request), InvalidArgument.
+        """
+        run_id = (
+            hashlib.sha256(f"run:{request_key}".encode()).hexdigest()[:32] if request_key else self._new_id()
+        )
+        at_s = self._now_s()
+        wanted = RunFact(
+            run_id=run_id,
+            model_name=model_name,
+            dataset_id=dataset_id,
+            architecture=architecture,
+            state=RunState.QUEUED,
+            options=options,
+            base_model=base_model,
+            activity="Waiting for a worker",
+            created_at=at_s,
+            updated_at=at_s,
+        )
+        known = await self._facts.get(run_id)
+        if known is not None:
+            return self._same(known.value, wanted)
+        await self._check(wanted)
+        try:
+            await self._facts.create(run_id, wanted)
+        except Conflict:
+            return self._same(await self.get(run_id), wanted)
+        await self.request(wanted)
+        return wanted
+
+    async def get(self, run_id: str) -> RunFact:
+        """The run now. Raises NotFound."""
+        fact = await self._facts.get(run_id)
+        if fact is None:
+            raise NotFound("there is no such run; list the runs to see what there is")
+        return fact.value
+
+    def list(self) -> list[RunFact]:
+        """All runs, newest first."""
+        return sorted(self._index.items.values(), key=lambda r: (r.created_at, r.run_id), reverse=True)
+
+    async def cancel(self, run_id: str) -> RunFact:
+        """Stop a run: a queued one ends at once, a running one after saving. Raises NotFound."""
+
+        def edit(run: RunFact) -> RunFact:
+            if run.state is RunState.QUEUED:
+                return replace(run, state=RunState.CANCELLED, activity="", updated_at=self._now_s())
+            if run.state is RunState.RUNNING:
+                return replace(
+                    run, state=RunState.CANCELLING, activity="Saving the checkpoint", updated_at=self._now_s()
+                )
+            return run
+
+        await self.get(run_id)
+        cancelled = await self._facts.change(run_id, edit)
+        await announce(self._bus, cancelled)
+        return cancelled
+
+    async def resume(self, run_id: str) -> RunFact:
+        """Queue a cancelled or failed run again, from its last checkpoint. Raises NotFound, NotReady."""
+
+        def edit(run: RunFact) -> RunFact:
+            if run.state not in (RunState.CANCELLED, RunState.FAILED):
+                raise NotReady(f"the run is {run.state}; only a cancelled or failed run can be continued")
+            return replace(
+                run,
+                state=RunState.QUEUED,
+                attempt=run.attempt + 1,
+                error=None,
+                activity="Waiting for a worker",
+                updated_at=self._now_s(),
+            )
+
+        await self.get(run_id)
+        resumed = await self._facts.change(run_id, edit)
+        await self.request(resumed)
+        return resumed
+
+    async def request(self, run: RunFact) -> None:
+        """Put the run on the work queue; once for each attempt, however often this is called."""
+        await self._bus.publish(
+            RunRequested(run_id=run.run_id, attempt=run.attempt), dedup_id=f"{run.run_id}:{run.attempt}"
+        )
+        await announce(self._bus, run)
+
+    async def request_forgotten(self) -> None:
+        """Request every queued run again: its event may have been lost in a crash."""
+        for run in self.list():
+            if run.state is RunState.QUEUED:
+                await self.request(run)
+
+    def base_fact(self, base_model: str) -> ModelFact:
+        """The approved version meant by `name` (the newest) or `name:version`. Raises NotFound, NotReady."""
+        name, _, version = base_model.partition(":")
+        if version and not version.isdecimal():
+            raise InvalidArgument("a base model is given as name or name:version, the version a number")
+        versions = [m for m in self._models.items.values() if m.name == name]
+        if version:
+            versions = [m for m in versions if m.version == int(version)]
+        if not versions:
+            raise NotFound("there is no such base model; list the models to see what there is")
+        approved = [m for m in versions if m.state is ModelState.APPROVED]
+        if not approved:
+            raise NotReady("the base model is in quarantine; a person must approve it first")
+        return max(approved, key=lambda m: m.version)
+
+    async def _check(self, run: RunFact) -> None:
+        if run.architecture not in architectures.names():
+            raise NotFound(f"there is no such architecture; there are {', '.join(architectures.names())}")
+        dataset = await self._datasets.get(run.dataset_id)
+        if dataset is None:
+            raise NotFound("there is no such data set; build it first")
+        if dataset.value.state is not DatasetState.READY:
+            raise NotReady(f"the data set is {dataset.value.state}; training needs one that is ready")
+        if run.base_model:
+            digest = self.base_fact(run.base_model).digest
+            manifest = read_manifest(parse_model(await self._store.get(model_key(digest))))
+            if manifest.architecture != run.architecture:
+                raise InvalidArgument(
+                    "the base model has another architecture than the run; choose the same for both"
+                )
+
+    def _same(self, known: RunFact, wanted: RunFact) -> RunFact:
+        def what(run: RunFact) -> tuple[object, ...]:
+            return run.dataset_id, run.architecture, run.model_name, run.options, run.base_model
+
+        if what(known) != what(wanted):
+            raise AlreadyExists("this request key was used for another run; choose a new one")
+        return known
+
+
+async def announce(bus: Bus, run: RunFact) -> None:
+    """Tell that the run went into its present state."""
+    await bus.publish(
+        RunStateChanged(run_id=run.run_id, state=f"RUN_STATE_{run.state.name}"),
+        dedup_id=f"{run.run_id}:{run.attempt}:{run.state}",
+    )

@@ -1,0 +1,76 @@
+"""TrainingService over gRPC: messages to values and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from exchangeai.bus import FactIndex
+from exchangeai.facts import RunFact
+from exchangeai.rpc.convert import options_from_proto, run_to_proto
+from exchangeai.v1 import training_service_pb2 as pb
+from exchangeai.v1.training_service_pb2_grpc import TrainingServiceServicer
+from services.trainer.architectures import Architectures
+from services.trainer.runs import Runs
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class TrainingServicer(TrainingServiceServicer):
+    """See training_service.proto."""
+
+    def __init__(self, runs: Runs, index: FactIndex[RunFact], architectures: Architectures) -> None:
+        self._runs = runs
+        self._index = index
+        self._architectures = architectures
+
+    async def StartRun(self, request: pb.StartRunRequest, context: Context) -> pb.StartRunResponse:
+        """Queue a run."""
+        run = await self._runs.start(
+            dataset_id=request.dataset_id,
+            architecture=request.architecture,
+            model_name=request.model_name,
+            options=options_from_proto(request.options),
+            base_model=request.base_model,
+            request_key=request.request_key,
+        )
+        return pb.StartRunResponse(run=run_to_proto(run))
+
+    async def WatchRun(
+        self, request: pb.WatchRunRequest, context: Context
+    ) -> AsyncIterator[pb.WatchRunResponse]:
+        """Stream the run until it has ended."""
+        run = await self._runs.get(request.run_id)
+        # The index may be a moment behind what the caller was told already.
+        await self._index.wait(request.run_id, lambda r: r is not None and r.updated_at >= run.updated_at)
+        async for _, now in self._index.changes(request.run_id):
+            if now is None:
+                return
+            yield pb.WatchRunResponse(run=run_to_proto(now))
+            if now.state.ended:
+                return
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
+        """List the runs."""
+        return pb.ListRunsResponse(runs=[run_to_proto(r) for r in self._runs.list()])
+
+    async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> pb.CancelRunResponse:
+        """Stop a run."""
+        return pb.CancelRunResponse(run=run_to_proto(await self._runs.cancel(request.run_id)))
+
+    async def ResumeRun(self, request: pb.ResumeRunRequest, context: Context) -> pb.ResumeRunResponse:
+        """Continue a run."""
+        return pb.ResumeRunResponse(run=run_to_proto(await self._runs.resume(request.run_id)))
+
+    async def ListArchitectures(
+        self, request: pb.ListArchitecturesRequest, context: Context
+    ) -> pb.ListArchitecturesResponse:
+        """List the architectures."""
+        return pb.ListArchitecturesResponse(
+            architectures=[
+                pb.Architecture(name=a.name, summary=a.summary, parameters=a.parameters)
+                for a in await self._architectures.all()
+            ]
+        )

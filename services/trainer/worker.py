@@ -1,0 +1,209 @@
+"""Does what is on the work queue: launches a run, follows it, and publishes its model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from exchangeai import __version__
+from exchangeai.bus import Bus, Delivery, FactIndex, Later
+from exchangeai.errors import ExchangeError, NotFound, Overloaded, Unavailable
+from exchangeai.events.v1.run_requested_pb2 import RunRequested
+from exchangeai.facts import DatasetFact, RunFact, RunState
+from exchangeai.store import ObjectStore
+from exchangeai.telemetry import RUNS_ACTIVE
+from services.trainer.follow import Follower
+from services.trainer.job import BASE_FILE, Job, read_result, write_job
+from services.trainer.launchers import Launcher
+from services.trainer.launchers.local import log_tail
+from services.trainer.publish import Publisher
+from services.trainer.report import Report
+from services.trainer.runs import Runs, announce, model_key
+
+MOST_CRASHES = 5
+log = logging.getLogger(__name__)
+
+
+class RanksDied(Exception):
+    """The ranks ended without a word, as when the kernel kills them: the message is delivered again."""
+
+
+class Worker:
+    """Handles RunRequested; a run interrupted anywhere goes on from its checkpoint."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: ObjectStore,
+        runs: Runs,
+        index: FactIndex[RunFact],
+        publisher: Publisher,
+        launcher: Launcher,
+        work_dir: Path,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._facts = bus.facts(RunFact)
+        self._datasets = bus.facts(DatasetFact)
+        self._runs = runs
+        self._index = index
+        self._publisher = publisher
+        self._launcher = launcher
+        self._run_dir = work_dir / "runs"
+        self._data_dir = work_dir / "datasets"
+        self._now_s = now_s
+        self._in_use: list[str] = []
+
+    async def handle(self, event: RunRequested, delivery: Delivery) -> None:
+        """Work on one attempt of a run until it ended or the service drains."""
+        run = await self._runs.get(event.run_id)
+        if run.attempt != event.attempt or run.state.ended:
+            return
+        if run.state is RunState.QUEUED:
+            run = await self._move(run.run_id, RunState.QUEUED, RunState.RUNNING, activity="Starting")
+        if run.state is not RunState.RUNNING:
+            await self._end(run, RunState.CANCELLED)
+            return
+        self._in_use.append(run.dataset_id)
+        try:
+            with RUNS_ACTIVE.track_inprogress():
+                await self._work(run, delivery)
+        except (Unavailable, Overloaded):
+            raise  # delivered again: the servers are at fault, not the run
+        except ExchangeError as e:
+            log.exception("a run failed")
+            await self._end(run, RunState.FAILED, error=str(e))
+        finally:
+            self._in_use.remove(run.dataset_id)
+
+    async def _work(self, run: RunFact, delivery: Delivery) -> None:
+        folder = await self._prepare(run)
+        follower = Follower(self._facts, run, self._now_s)
+
+        async def tell(report: Report) -> None:
+            await delivery.progress()
+            await follower.hear(report)
+
+        stop = asyncio.Event()
+        watchers = [
+            asyncio.create_task(self._stop_when_cancelled(run.run_id, stop)),
+            asyncio.create_task(_stop_when_draining(delivery, stop)),
+        ]
+        try:
+            code = await self._launcher.run(folder, run.options.processes, tell, stop)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+        await follower.write()
+        await self._settle(run, folder, follower, code, delivery)
+
+    async def _settle(
+        self, run: RunFact, folder: Path, follower: Follower, code: int, delivery: Delivery
+    ) -> None:
+        """Decide what the end of the ranks means."""
+        result = read_result(folder)
+        if result is not None and code == 0:
+            version = await self._publisher.publish(run.model_name, folder, result)
+            await self._end(
+                run,
+                RunState.SUCCEEDED,
+                test=result.test,
+                best_epoch=result.best_epoch,
+                model_digest=result.digest,
+                model_version=version,
+                progress=1.0,
+            )
+            return
+        if follower.failed is None and (await self._runs.get(run.run_id)).state is RunState.CANCELLING:
+            await self._end(run, RunState.CANCELLED)
+            return
+        if delivery.stopping.is_set():
+            await self._move(run.run_id, RunState.RUNNING, RunState.QUEUED, activity="Waiting for a worker")
+            raise Later(1.0, "the service drains")
+        log.error(
+            "the ranks failed",
+            extra={"fields": {"run_id": run.run_id, "code": code, "log": log_tail(folder)}},
+        )
+        if follower.failed is None and delivery.attempt < MOST_CRASHES:
+            raise RanksDied
+        await self._end(
+            run,
+            RunState.FAILED,
+            error=follower.failed
+            or "the training process was ended from outside again and again, perhaps for want of memory; "
+            "its checkpoint is kept, so the run can be continued",
+        )
+
+    async def _prepare(self, run: RunFact) -> Path:
+        dataset = await self._datasets.get(run.dataset_id)
+        if dataset is None:
+            raise NotFound("the data set was deleted; the run cannot go on")
+        folder = self._run_dir / run.run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        for cached in self._data_dir.iterdir():
+            if cached.name not in self._in_use:
+                await asyncio.to_thread(shutil.rmtree, cached, ignore_errors=True)
+        digest = ""
+        if run.base_model:
+            digest = self._runs.base_fact(run.base_model).digest
+            await self._store.get_file(model_key(digest), folder / BASE_FILE)
+        write_job(
+            folder,
+            Job(
+                run_id=run.run_id,
+                model_name=run.model_name,
+                dataset_id=run.dataset_id,
+                data_folder=self._data_dir / run.dataset_id,
+                architecture=run.architecture,
+                task=dataset.value.task,
+                classes=dataset.value.classes,
+                options=run.options,
+                base_digest=digest,
+                code_version=__version__,
+            ),
+        )
+        return folder
+
+    async def _stop_when_cancelled(self, run_id: str, stop: asyncio.Event) -> None:
+        await self._index.wait(run_id, lambda r: r is not None and r.state is RunState.CANCELLING)
+        stop.set()
+
+    async def _move(self, run_id: str, before: RunState, after: RunState, *, activity: str) -> RunFact:
+        def edit(run: RunFact) -> RunFact:
+            if run.state is not before:
+                return run
+            return replace(run, state=after, activity=activity, eta_s=0.0, updated_at=self._now_s())
+
+        moved = await self._facts.change(run_id, edit)
+        await announce(self._bus, moved)
+        return moved
+
+    async def _end(self, run: RunFact, state: RunState, **changes: object) -> None:
+        def edit(now: RunFact) -> RunFact:
+            if now.attempt != run.attempt or now.state.ended:
+                return now
+            return replace(
+                now,
+                state=state,
+                activity="",
+                eta_s=0.0,
+                updated_at=self._now_s(),
+                **changes,  # pyright: ignore[reportArgumentType]
+            )
+
+        ended = await self._facts.change(run.run_id, edit)
+        await announce(self._bus, ended)
+        # The checkpoint is in the store; here it would only take room.
+        await asyncio.to_thread(shutil.rmtree, self._run_dir / run.run_id, ignore_errors=True)
+
+
+async def _stop_when_draining(delivery: Delivery, stop: asyncio.Event) -> None:
+    await delivery.stopping.wait()
+    stop.set()

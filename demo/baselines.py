@@ -32,7 +32,7 @@ def labels_of(records: list[Record]) -> npt.NDArray[np.uint8]:
 
 
 def features(signal_mv: npt.NDArray[np.float32]) -> Floats:
-    """For each lead mean, deviation, minimum, maximum, their 1 % robust twins and log band powers: [12 x 10]."""
+    """For each lead mean, deviation, extremes, 1st and 99th percentile, log band powers: [120]."""
     x = signal_mv.astype(np.float64)
     low, high = np.percentile(x, (1, 99), axis=1)
     power = np.abs(np.fft.rfft(x - x.mean(axis=1, keepdims=True), axis=1)) ** 2 / x.shape[1]

@@ -70,7 +70,9 @@ def table(model: Row, others: Sequence[tuple[Row, Estimate]]) -> str:
 
 
 def _macro(scores: Floats, labels: Bits, weights: Floats) -> Floats:
-    return np.nanmean([metrics.auroc(scores[:, c], labels[:, c], weights) for c in range(len(CLASSES))], axis=0)
+    return np.nanmean(
+        [metrics.auroc(scores[:, c], labels[:, c], weights) for c in range(len(CLASSES))], axis=0
+    )
 
 
 def _show(e: Estimate) -> str:

@@ -35,7 +35,9 @@ class Ending:
     """Why the story did not end well; empty when it did."""
 
 
-def tell(stubs: Stubs, records: Sequence[Record], architecture: str, options: run_pb2.TrainingOptions) -> Ending:
+def tell(
+    stubs: Stubs, records: Sequence[Record], architecture: str, options: run_pb2.TrainingOptions
+) -> Ending:
     """Walk the path. Raises DemoFailed, TimeoutError or ExchangeError where it breaks off."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="exchangeai-files-") as folder:
@@ -57,7 +59,7 @@ def tell(stubs: Stubs, records: Sequence[Record], architecture: str, options: ru
     test = [r for r in records if r.part == "test" and r.name in uploaded.ids]
     ids = [uploaded.ids[r.name] for r in test]
     predictions = predict(stubs.inference, stubs.protocol, stubs.preprocess, model, ids)
-    say(f"the typed API and the Open Inference Protocol differ by {predictions.largest_difference:.1e} at most")
+    say(f"probabilities of the two APIs differ by {predictions.largest_difference:.1e} at most")
     ending = _compare(model, run, predictions, records, [test[i] for i in predictions.analysed])
     say(f"the whole path took {(time.monotonic() - begin) / 60:.1f} min\n")
     return ending

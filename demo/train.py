@@ -67,7 +67,11 @@ def _describe(run: run_pb2.Run) -> str:
     if not run.epochs:
         return run.activity
     last = run.epochs[-1]
-    auroc = f"  validation AUROC {last.validation_macro_auroc:.3f}" if last.HasField("validation_macro_auroc") else ""
+    auroc = (
+        f"  validation AUROC {last.validation_macro_auroc:.3f}"
+        if last.HasField("validation_macro_auroc")
+        else ""
+    )
     eta = f"  {run.eta_s / 60:.1f} min left at most" if run.eta_s else ""
     return f"epoch {last.epoch}{auroc}{eta}"
 

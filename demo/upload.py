@@ -64,7 +64,9 @@ def wait_until_preprocessed(stub: IngestServiceStub, count: int, *, stall_s: flo
             if now < pending:
                 pending, moved_at = now, time.monotonic()
             elif time.monotonic() - moved_at > stall_s:
-                raise TimeoutError(f"{pending} recordings are not preprocessed and nothing has moved for {stall_s:.0f} s")
+                raise TimeoutError(
+                    f"{pending} recordings are not preprocessed and nothing has moved for {stall_s:.0f} s"
+                )
             bar.update(count - pending)
             time.sleep(0.5 if pending else 0)
     return _count(stub, recording_pb2.PREPROCESSING_STATE_FAILED)

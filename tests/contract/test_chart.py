@@ -193,7 +193,9 @@ def test_network_edges(objects: Objects) -> None:
     for policy in policies.values():
         assert policy["policyTypes"] == ["Ingress", "Egress"]
         own = policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
-        incoming |= {(other, own) for rule in policy["ingress"] for other in _components(rule.get("from", []))}
+        incoming |= {
+            (other, own) for rule in policy["ingress"] for other in _components(rule.get("from", []))
+        }
         outgoing |= {(own, other) for rule in policy["egress"] for other in _components(rule.get("to", []))}
         ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
         assert ports == ({53, 4222, 443} if own in BACKENDS else {53, 8081})

@@ -82,6 +82,14 @@ seccompProfile: {type: RuntimeDefault}
 - {name: EXCHANGEAI_HOST, value: "0.0.0.0"}
 - {name: EXCHANGEAI_PORT, value: "8080"}
 {{- end }}
+{{- if .cores }}
+- name: {{ .cores }}
+  # A process sees every core of its node; this tells it how many it may use.
+  valueFrom: {resourceFieldRef: {resource: limits.cpu}}
+{{- end }}
+{{- if .work }}
+- {name: EXCHANGEAI_WORK_DIR, value: /tmp/work}
+{{- end }}
 {{- range .calls }}
 - {name: EXCHANGEAI_{{ upper . }}_ADDRESS, value: "{{ $release }}-{{ . }}:8081"}
 {{- end }}

@@ -4,6 +4,8 @@ One service: Deployment, Service, PodDisruptionBudget and NetworkPolicy.
   name       ingest, preprocess, trainer, inference or ui: its key in the values and its image
   backends   true: it uses NATS and S3
   site       true: it holds the site key
+  work       true: it keeps a working folder
+  cores      the variable that tells it how many cores it may use
   http       true: it answers HTTP on 8080 instead of gRPC on 8081
   open       true: anyone who reaches the cluster network may call it
   callers    components of this release that may call it
@@ -38,8 +40,8 @@ spec:
       labels: {{- include "exchangeai.labels" $context | nindent 8 }}
     spec:
       {{- include "exchangeai.pod" $root | nindent 6 }}
-      # Longer than the pause before SIGTERM and the drain together.
-      terminationGracePeriodSeconds: {{ add $root.Values.drainSeconds 20 }}
+      # Longer than the pause before SIGTERM, the saving of a checkpoint and the drain together.
+      terminationGracePeriodSeconds: {{ add $root.Values.drainSeconds 40 }}
       {{- with $values.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}

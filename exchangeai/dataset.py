@@ -24,11 +24,13 @@ from typing import Any, Literal, Protocol, Self
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+import pyarrow as _untyped  # pyright: ignore[reportMissingTypeStubs]
 
 from exchangeai.errors import ContractViolation
 from exchangeai.facts import JoinReport, Task
 from exchangeai.leads import STANDARD_12
+
+pa: Any = _untyped
 
 MANIFEST_VERSION = 1
 PARTS = ("train", "validation", "test")
@@ -44,8 +46,13 @@ _SHARD_NAME = re.compile(r"(?:train|validation|test)-[0-9]{5}\.arrow")
 class FileSource(Protocol):
     """What `download` needs of a store (`exchangeai.store.BlockingStore` has it)."""
 
-    def get(self, key: str) -> bytes: ...
-    def get_file(self, key: str, path: Path) -> None: ...
+    def get(self, key: str) -> bytes:
+        """The object's bytes. Raises NotFound."""
+        ...
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write the object to `path`, which appears whole or not at all."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +149,7 @@ def decode_manifest(data: bytes) -> DatasetManifest:
     return manifest
 
 
-def schema(classes: int) -> pa.Schema:
+def schema(classes: int) -> Any:
     """The Arrow schema of a shard with that many classes."""
     fields: list[Any] = [
         pa.field("recording_id", pa.utf8(), nullable=False),

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import firwin, upfirdn
+from scipy import signal as _untyped  # pyright: ignore[reportMissingTypeStubs]
 
 from exchangeai.errors import InvalidArgument
+
+_filters: Any = _untyped
 
 ZERO_CROSSINGS = 16
 """Half length of the filter in samples of the lower of the two rates."""
@@ -61,7 +63,7 @@ def resample(samples_mv: npt.NDArray[np.floating], from_hz: float, to_hz: float)
     delay = half + pad * up
     lead_in = -delay % down
     extended = np.pad(x, pad, mode="reflect" if x.size > 1 else "edge")
-    filtered = upfirdn(np.concatenate([np.zeros(lead_in), taps]), extended, up, down)
+    filtered = _filters.upfirdn(np.concatenate([np.zeros(lead_in), taps]), extended, up, down)
     first = (delay + lead_in) // down
     return np.asarray(filtered[first : first + -(-x.size * up // down)], np.float64)
 
@@ -70,8 +72,7 @@ def resample(samples_mv: npt.NDArray[np.floating], from_hz: float, to_hz: float)
 def _filter(up: int, down: int) -> tuple[npt.NDArray[np.float64], int]:
     widest = max(up, down)
     half = ZERO_CROSSINGS * widest
-    window: Any = ("kaiser", KAISER_BETA)  # scipy declares only the names of windows
-    taps = np.asarray(firwin(2 * half + 1, 1 / widest, window=window), np.float64)
+    taps = np.asarray(_filters.firwin(2 * half + 1, 1 / widest, window=("kaiser", KAISER_BETA)), np.float64)
     for phase in range(up):
         taps[phase::up] /= taps[phase::up].sum()
     return taps, half

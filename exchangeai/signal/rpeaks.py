@@ -20,7 +20,7 @@ def best_lead(quality: Quality) -> str | None:
 
 
 def find_r_peaks(samples_mv: npt.NDArray[np.float32], rate_hz: float) -> npt.NDArray[np.int64]:
-    """Sample indices of the R peaks of one lead (Pan and Tompkins 1985 with a centred window, by sleepecg)."""
+    """Sample indices of the R peaks of one lead (Pan and Tompkins 1985, centred; by sleepecg)."""
     # Not at the top: the import takes 2 s, and whoever only standardises does not have it installed.
     from sleepecg.heartbeats import detect_heartbeats
 

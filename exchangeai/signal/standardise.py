@@ -1,4 +1,4 @@
-"""Make the tensor contract of a recording: bridge gaps, resample to 500 Hz, derive limb leads, cut windows."""
+"""Make the tensor contract of a recording: bridge gaps, resample, derive limb leads, cut windows."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ WINDOW_SAMPLES = 5000
 MIN_TAIL_SAMPLES = 500
 """A last window with less than 1 s of signal is left out unless it is the only one."""
 FINEST_UV_PER_LSB = 1.0
-"""One LSB is 1 µV, as fine as ECG recorders store; it grows in whole µV only when a value is beyond ±32.767 mV."""
+"""As fine as ECG recorders store; a step grows by whole µV only when a value is beyond ±32.767 mV."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,10 @@ class Windows:
     def millivolts(self) -> npt.NDArray[np.float32]:
         """float32 [n, 12, 5000], mV: what every model takes."""
         return to_millivolts(self.values, self.uv_per_lsb)
+
+    def millivolts_of(self, chosen: slice) -> npt.NDArray[np.float32]:
+        """Some of the windows, float32 [m, 12, 5000], mV."""
+        return to_millivolts(self.values[chosen], self.uv_per_lsb)
 
     def continuous_mv(self, lead: str) -> npt.NDArray[np.float32]:
         """One lead over the whole recording, float32 [samples], mV, without padding."""

@@ -1,0 +1,119 @@
+"""IngestService: messages to values and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from exchangeai.errors import NotFound
+from exchangeai.facts import RecordingFact
+from exchangeai.recording import Lead
+from exchangeai.rpc.convert import read_options_from_proto, recording_to_proto
+from exchangeai.v1 import ingest_service_pb2 as pb
+from exchangeai.v1 import recording_pb2
+from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceServicer
+from services.ingest.catalogue import Catalogue, Filter
+from services.ingest.ingest import Ingest, Outcome
+from services.ingest.receiving import Hall, Reception
+
+_SAMPLES_PER_MESSAGE = 1 << 16
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class IngestServicer(IngestServiceServicer):
+    """One method per call; errors travel by the interceptor."""
+
+    def __init__(self, ingest: Ingest, catalogue: Catalogue, hall: Hall) -> None:
+        self._ingest = ingest
+        self._catalogue = catalogue
+        self._hall = hall
+
+    async def Upload(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request_iterator: AsyncIterator[pb.UploadRequest], context: Context
+    ) -> pb.UploadResponse:
+        """Collect the files, then ingest them."""
+        with Reception(self._hall) as reception:
+            async for part in request_iterator:
+                if part.HasField("file"):
+                    start = part.file
+                    reception.begin(start.name, start.size_bytes, read_options_from_proto(start.options))
+                else:
+                    reception.add(part.chunk)
+            outcomes = await self._ingest.upload(reception.finish())
+        for outcome in outcomes:
+            await self._catalogue.caught_up(outcome.fact.recording_id)
+        return pb.UploadResponse(results=[await self._result(x) for x in outcomes])
+
+    async def Get(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: pb.GetRequest, context: Context
+    ) -> pb.GetResponse:
+        """One recording."""
+        return pb.GetResponse(recording=recording_to_proto(*await self._ingest.get(request.recording_id)))
+
+    async def List(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: pb.ListRequest, context: Context
+    ) -> pb.ListResponse:
+        """A page."""
+        page = self._catalogue.page(_filter(request.filter), request.page_size, request.page_token)
+        return pb.ListResponse(
+            recordings=[recording_to_proto(*x) for x in page.recordings],
+            next_page_token=page.next_token,
+            total=page.total,
+        )
+
+    async def GetSignal(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: pb.GetSignalRequest, context: Context
+    ) -> AsyncIterator[pb.GetSignalResponse]:
+        """Lead by lead, in pieces."""
+        recording = await self._ingest.signal(request.recording_id)
+        unknown = set(request.leads) - {x.name for x in recording.leads}
+        if unknown:
+            raise NotFound(f"the recording has no lead {', '.join(sorted(unknown))}")
+        for index, lead in enumerate(recording.leads):
+            if not request.leads or lead.name in request.leads:
+                for piece in _pieces(index, lead):
+                    yield piece
+
+    async def Delete(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: pb.DeleteRequest, context: Context
+    ) -> pb.DeleteResponse:
+        """Remove a recording."""
+        return pb.DeleteResponse(dataset_ids=await self._ingest.delete(request.recording_id))
+
+    async def _result(self, outcome: Outcome) -> pb.UploadResult:
+        fact: RecordingFact = outcome.fact
+        done = (await self._ingest.get(fact.recording_id))[1] if outcome.duplicate else None
+        return pb.UploadResult(
+            file_names=outcome.file_names,
+            recording=recording_to_proto(fact, done),
+            duplicate=outcome.duplicate,
+        )
+
+
+def _pieces(index: int, lead: Lead) -> list[pb.GetSignalResponse]:
+    samples = lead.samples_mv.astype("<f4", copy=False)
+    return [
+        pb.GetSignalResponse(
+            lead=lead.name,
+            lead_index=index,
+            sampling_rate_hz=lead.sampling_rate_hz,
+            sample_offset=start,
+            samples_mv=samples[start : start + _SAMPLES_PER_MESSAGE].tobytes(),
+        )
+        for start in range(0, max(1, samples.size), _SAMPLES_PER_MESSAGE)
+    ]
+
+
+def _filter(message: pb.ListFilter) -> Filter:
+    states = {recording_pb2.RECORDING_STATE_READABLE: True, recording_pb2.RECORDING_STATE_UNREADABLE: False}
+    stage = message.preprocessing_state
+    return Filter(
+        readable=states.get(message.state),
+        pending=True if stage == recording_pb2.PREPROCESSING_STATE_PENDING else None,
+        done=True if stage == recording_pb2.PREPROCESSING_STATE_DONE else None,
+        failed=True if stage == recording_pb2.PREPROCESSING_STATE_FAILED else None,
+        format=message.format or None,
+        patient_key=message.patient_key or None,
+    )

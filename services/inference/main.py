@@ -52,7 +52,7 @@ class Config:
 
 async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], None]) -> None:
     """Serve until `stop` is set, then drain."""
-    threads = config.threads or len(os.sched_getaffinity(0))
+    threads = config.threads or _processors()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(config.store))
         bus = await stack.enter_async_context(open_bus(config.bus, "inference"))
@@ -83,6 +83,12 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         )
         announce(port)
         await stop.wait()
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

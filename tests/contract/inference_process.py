@@ -1,0 +1,99 @@
+"""The inference service over real servers, in a thread with its own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from exchangeai.bus import Bus, open_bus
+from exchangeai.config import BusConfig, StoreConfig
+from exchangeai.facts import ModelFact, ModelState
+from exchangeai.model_file import model_digest
+from exchangeai.rpc import open_channel
+from exchangeai.store import ObjectStore, open_store
+from services.inference.exchange import model_key
+from services.inference.main import Config, run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running service and the servers behind it."""
+
+    address: str
+    channel: grpc.Channel
+    bus_config: BusConfig
+    store_config: StoreConfig
+
+    def behind(self, work: Callable[[Bus, ObjectStore], Awaitable[T]]) -> T:
+        """Do what other services would do: write objects and facts."""
+
+        async def connected() -> T:
+            async with open_store(self.store_config) as store, open_bus(self.bus_config, "test") as bus:
+                return await work(bus, store)
+
+        return asyncio.run(connected())
+
+    def publish(
+        self, data: bytes, name: str, version: int = 1, *, digest: str = "", put: bool = True
+    ) -> ModelFact:
+        """Publish a model as the trainer does: the object, then the fact."""
+        fact = ModelFact(
+            name=name,
+            version=version,
+            digest=digest or model_digest(data),
+            state=ModelState.APPROVED,
+            origin="here",
+            created_at=1.0,
+        )
+
+        async def work(bus: Bus, store: ObjectStore) -> None:
+            if put:
+                await store.put(f"models/{fact.digest}.onnx", data)
+            await bus.facts(ModelFact).create(model_key(name, version), fact)
+
+        self.behind(work)
+        return fact
+
+
+@contextmanager
+def running_inference(
+    bus: BusConfig, store: StoreConfig, *, max_model_bytes: int = 1 << 20
+) -> Iterator[Running]:
+    """Start the service, yield it, drain it."""
+    config = Config(bus=bus, store=store, threads=1, max_model_bytes=max_model_bytes)
+    started = threading.Event()
+    found: dict[str, int] = {}
+    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        handles.append((asyncio.get_running_loop(), stop))
+
+        def announce(port: int) -> None:
+            found["port"] = port
+            started.set()
+
+        try:
+            await run(config, stop, announce)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    started.wait(60)
+    loop, stop = handles[0]
+    try:
+        address = f"127.0.0.1:{found['port']}"
+        with open_channel(address) as channel:
+            yield Running(address, channel, bus, store)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)

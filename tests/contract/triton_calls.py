@@ -1,0 +1,92 @@
+"""Calls an inference server with the stock client and prints what came, as JSON; a program of its own.
+
+Its own process, because the client's generated messages have the same names as ours.
+
+    python tests/contract/triton_calls.py ADDRESS MODEL INPUT.npy
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+
+
+def main(address: str, model: str, path: str) -> dict[str, Any]:
+    values = np.load(path)
+    client: Any = triton.InferenceServerClient(address)
+
+    def infer(
+        values: Any = values,
+        name: str = "ecg",
+        datatype: str = "FP32",
+        outputs: tuple[str, ...] = (),
+        model: str = model,
+        version: str = "",
+    ) -> Any:
+        tensor = triton.InferInput(name, list(values.shape), datatype)
+        tensor.set_data_from_numpy(values)
+        wanted = [triton.InferRequestedOutput(x) for x in outputs] or None
+        return client.infer(
+            model, [tensor], model_version=version, outputs=wanted, request_id="my-id", client_timeout=10
+        )
+
+    def error(call: Callable[[], Any]) -> list[str]:
+        try:
+            call()
+        except InferenceServerException as e:
+            return [str(e.status()), e.message()]
+        return ["no error", ""]
+
+    whole = infer()
+    response = whole.get_response()
+    metadata = client.get_model_metadata(model)
+    server = client.get_server_metadata()
+    # Exactly what a stock client does by default: no deadline at all.
+    plain = triton.InferInput("ecg", list(values.shape), "FP32")
+    plain.set_data_from_numpy(values)
+    return {
+        "live": client.is_server_live(),
+        "ready": client.is_server_ready(),
+        "model_ready": client.is_model_ready(model),
+        "version_ready": client.is_model_ready(model, "1"),
+        "other_ready": client.is_model_ready("nobody"),
+        "other_version_ready": client.is_model_ready(model, "77"),
+        "server": [server.name, server.version],
+        "metadata": {
+            "name": metadata.name,
+            "versions": list(metadata.versions),
+            "inputs": [[x.name, x.datatype, list(x.shape)] for x in metadata.inputs],
+            "outputs": [[x.name, x.datatype, list(x.shape)] for x in metadata.outputs],
+        },
+        "answer": {
+            "id": response.id,
+            "model": [response.model_name, response.model_version],
+            "parameters": {k: v.string_param for k, v in response.parameters.items()},
+            "outputs": {x.name: list(x.shape) for x in response.outputs},
+            "probabilities": whole.as_numpy("probabilities").tolist(),
+        },
+        "without_deadline": client.infer(model, [plain]).as_numpy("probabilities").tolist(),
+        "subset": [x.name for x in infer(outputs=("probabilities", "logits")).get_response().outputs],
+        "errors": {
+            "model": error(lambda: infer(model="nobody")),
+            "version": error(lambda: infer(version="77")),
+            "version_word": error(lambda: infer(version="latest")),
+            "input_name": error(lambda: infer(name="x")),
+            "shape": error(lambda: infer(values[:, :, :1000])),
+            "rank": error(lambda: infer(values[0])),
+            "dtype": error(lambda: infer(values.astype(np.float64), datatype="FP64")),
+            "output": error(lambda: infer(outputs=("attention",))),
+            "nan": error(lambda: infer(values * np.float32("nan"))),
+            "metadata": error(lambda: client.get_model_metadata("nobody")),
+        },
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:4])))

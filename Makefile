@@ -1,2 +1,89 @@
-lock:
-	@true
+# Everything a person does here; `make` alone lists it.
+
+VENV ?= .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+# On Linux elsewhere: TORCH_INDEX=<address of PyTorch's CPU wheels> gives the CPU build.
+TORCH_INDEX ?=
+TORCH := torch==2.13.0
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-slow check lint types protos protos-check lock bench chart screens clean
+
+help: ## list what can be done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run: $(VENV)/.run ## start the platform on this machine (DATA=folder PORT=8050)
+	$(BIN)/exchangeai up --data $(or $(DATA),data) --port $(or $(PORT),8050)
+
+demo: $(VENV)/.run ## the whole story on real labelled ECGs, headless (FULL=1 for all of PTB-XL when it is there)
+	FULL=$(FULL) $(BIN)/python -m demo
+
+test: $(VENV)/.dev $(VENV)/.browser check ## set up everything and pass all tests
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+
+test-slow: $(VENV)/.dev $(VENV)/.browser ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow $(PYTEST)
+
+check: lint types protos-check ## style, types, import rules, contracts
+
+lint: $(VENV)/.dev ## style and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev ## types, strict for exchangeai and services
+	$(BIN)/pyright --stats | tail -3
+
+protos: $(VENV)/.dev ## make the stubs from protos/
+	$(BIN)/python protos/generate.py
+
+protos-check: $(VENV)/.dev ## stubs are fresh, contracts are linted and break nothing
+	$(BIN)/python -m pytest -q tests/contract/test_protos.py
+
+bench: $(VENV)/.run ## measure the pipeline: recordings a second, share of time by stage
+	$(BIN)/python -m benchmarks.bench_pipeline
+
+chart: $(VENV)/.dev ## render, lint and check the Helm chart
+	$(BIN)/python -m pytest -q tests/contract/test_chart.py
+
+lock: $(BIN)/python ## resolve the dependencies anew (needs uv)
+	$(PIP) uv
+	echo "$(TORCH) ; python_version < '3'" > $(VENV)/no-torch.txt
+	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
+	  --override $(VENV)/no-torch.txt pyproject.toml --extra dev --extra trainer --extra telemetry \
+	  -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
+	  --override $(VENV)/no-torch.txt --constraint requirements-dev.lock pyproject.toml --extra embedded \
+	  --extra preprocess --extra trainer --extra inference --extra ui --extra telemetry -o requirements.lock
+
+clean: ## remove what was installed and made here; data stays
+	rm -rf $(VENV) .tools .pytest_cache .ruff_cache *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and apart: its plain pin takes the CPU build where one is offered.
+$(VENV)/.torch: | $(BIN)/python
+	@echo "Installing PyTorch (once)"
+	$(PIP) $(TORCH) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	touch $@
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/.torch
+	@echo "Installing the platform (once)"
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/.torch
+	@echo "Installing the development tools (once)"
+	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@ $(VENV)/.run
+
+# A browser for the browser tests; Debian's, because it needs no download of its own.
+$(VENV)/.browser: | $(BIN)/python
+	@command -v chromium >/dev/null || { echo "Installing Chromium for the browser tests"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
+	touch $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -73,31 +73,28 @@ class Facts(Generic[T]):
         await patiently(attempt)
 
     async def create(self, key: str, value: T) -> None:
-        """Set the fact. Raises Conflict when it exists with another value."""
-
-        async def attempt() -> None:
-            await (await self._open()).create(key, self._encode(value))
-
-        try:
-            await patiently(attempt)
-        except KeyWrongLastSequenceError as e:
-            # A first attempt may have succeeded without its answer reaching us.
-            existing = await self.get(key)
-            if existing is None or existing.value != value:
-                raise Conflict(f"{key} exists already") from e
+        """Set the fact. Raises Conflict when it exists."""
+        await self._write(key, value, lambda bucket: bucket.create(key, self._encode(value)))
 
     async def update(self, key: str, value: T, revision: int) -> None:
         """Set the fact if its revision still is the given one. Raises Conflict otherwise."""
+        await self._write(key, value, lambda bucket: bucket.update(key, self._encode(value), last=revision))
+
+    async def _write(self, key: str, value: T, verb: Callable[[KeyValue], Awaitable[int]]) -> None:
+        attempts = 0
 
         async def attempt() -> None:
-            await (await self._open()).update(key, self._encode(value), last=revision)
+            nonlocal attempts
+            attempts += 1
+            await verb(await self._open())
 
         try:
             await patiently(attempt)
         except KeyWrongLastSequenceError as e:
-            existing = await self.get(key)
+            # An attempt before may have succeeded without its answer reaching us.
+            existing = await self.get(key) if attempts > 1 else None
             if existing is None or existing.value != value:
-                raise Conflict(f"{key} was changed by someone else") from e
+                raise Conflict(f"{key} exists already or was changed by someone else") from e
 
     async def change(self, key: str, edit: Callable[[T], T]) -> T:
         """Read, edit and set until nobody else came between. Raises NotFound.

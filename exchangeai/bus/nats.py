@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import nats
 from google.protobuf.message import Message
 from nats.aio.client import Client
+from nats.errors import AuthorizationError, NoServersError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, KeyValueConfig
 from nats.js.errors import BadRequestError, NotFoundError
@@ -162,23 +163,7 @@ async def open_bus(config: BusConfig, name: str) -> AsyncIterator[Bus]:
     Raises Unavailable when it does not answer within 30 s, NotReady when it may lose acknowledged writes.
     """
 
-    async def connect() -> Client:
-        return await nats.connect(
-            config.url,
-            name=f"exchangeai-{name}",
-            user=config.user or None,
-            password=config.password or None,
-            tls=_tls(config) if config.url.startswith("tls://") else None,
-            allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
-            connect_timeout=5,
-            error_cb=_log_error,
-            disconnected_cb=_log_disconnected,
-            reconnected_cb=_log_reconnected,
-        )
-
-    client = await patiently(connect, budget_s=30)
+    client = await patiently(lambda: _connect(config, name), budget_s=30)
     try:
         if config.monitoring_url:
             await asyncio.to_thread(_require_synced_writes, config.monitoring_url)
@@ -190,6 +175,45 @@ async def open_bus(config: BusConfig, name: str) -> AsyncIterator[Bus]:
             await asyncio.wait_for(client.drain(), 5)
         except (TimeoutError, asyncio.TimeoutError, nats.errors.Error):
             await client.close()
+
+
+async def _connect(config: BusConfig, name: str) -> Client:
+    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def on_error(error: Exception) -> None:
+        log.debug("bus: %s", type(error).__name__)
+        # While connecting, the client says this only in words.
+        if "authorization violation" in str(error).lower() and not refused.done():
+            refused.set_exception(AuthorizationError())
+
+    connecting = asyncio.ensure_future(
+        nats.connect(
+            config.url,
+            name=f"exchangeai-{name}",
+            user=config.user or None,
+            password=config.password or None,
+            tls=_tls(config) if config.url.startswith("tls://") else None,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,
+            connect_timeout=5,
+            error_cb=on_error,
+            disconnected_cb=_log_disconnected,
+            reconnected_cb=_log_reconnected,
+        )
+    )
+    # The client itself would go on trying a wrong password for ever.
+    try:
+        await asyncio.wait((connecting, refused), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if refused.done():
+            refused.result()
+        if not connecting.done():
+            raise NoServersError
+        return connecting.result()
+    finally:
+        if not connecting.done():
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
 
 
 def _require_synced_writes(monitoring_url: str) -> None:
@@ -204,10 +228,6 @@ def _require_synced_writes(monitoring_url: str) -> None:
 
 def _tls(config: BusConfig) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=config.ca_file or None)
-
-
-async def _log_error(error: Exception) -> None:
-    log.debug("bus: %s", type(error).__name__)
 
 
 async def _log_disconnected() -> None:

@@ -14,6 +14,7 @@ Equal data give equal bytes. Shards are read through a memory map: a window cost
 from __future__ import annotations
 
 import hashlib
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -240,8 +241,8 @@ class WindowArray:
 
     def __getitem__(self, index: Any) -> npt.NDArray[np.int16]:
         """An integer gives a view [12, 5000]; a slice, a mask or integers give a copy [n, 12, 5000]."""
-        if isinstance(index, int | np.integer):
-            return self._row(range(len(self))[int(index)])
+        if hasattr(index, "__index__") and np.ndim(index) == 0:
+            return self._row(range(len(self))[operator.index(index)])
         chosen = np.arange(len(self))[index]
         out = np.empty((len(chosen), *WINDOW_SHAPE), np.int16)
         for i, row in enumerate(chosen):

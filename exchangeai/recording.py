@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -138,7 +139,7 @@ def from_bytes(data: bytes) -> Recording:
             signals: Iterable[npt.NDArray[np.float32]] = [
                 np.asarray(arrays[f"lead_{i}"], np.float32) for i in range(len(header.leads))
             ]
-    except (ValueError, KeyError, OSError, msgspec.MsgspecError) as e:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as e:
         raise InvalidArgument(f"these bytes are not a stored recording ({type(e).__name__})") from e
     if header.version != 1:
         raise InvalidArgument(f"recording version {header.version} is newer than this program")

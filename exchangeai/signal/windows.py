@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ def from_bytes(data: bytes) -> Windows:
             header = msgspec.json.decode(arrays["header"].tobytes(), type=_Header)
             values: npt.NDArray[np.int16] = arrays["values"]
             valid_samples: npt.NDArray[np.int32] = arrays["valid_samples"]
-    except (ValueError, KeyError, OSError, EOFError, msgspec.MsgspecError) as e:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as e:
         raise InvalidArgument(f"these bytes are not stored windows ({type(e).__name__})") from e
     if header.version != 1:
         raise InvalidArgument(f"windows version {header.version} is newer than this program")

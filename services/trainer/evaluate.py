@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy import optimize  # pyright: ignore[reportMissingTypeStubs]
 
 from exchangeai.facts import ClassMetrics, Estimate, Task, TestReport
 from services.trainer import metrics
@@ -61,8 +62,8 @@ def fit_temperature(logits: Floats, labels: Bits, task: Task) -> float:
         return float(-(np.log(p) * labels).sum(axis=-1).mean())
 
     bound = LOG_TEMPERATURE_BOUND
-    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded")  # pyright: ignore[reportUnknownVariableType]
-    return float(np.exp(found.x))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportAttributeAccessIssue]
+    found = cast(Any, optimize).minimize_scalar(loss, bounds=(-bound, bound), method="bounded")
+    return float(np.exp(found.x))
 
 
 def by_recording(predictions: Predictions, task: Task, temperature: float) -> Scores:
@@ -78,7 +79,7 @@ def by_recording(predictions: Predictions, task: Task, temperature: float) -> Sc
     return Scores(
         probabilities=(sums / windows[:, None])[order],
         labels=predictions.labels[first[order]],
-        patients=[predictions.patients[i] for i in first[order]],
+        patients=[predictions.patients[int(i)] for i in first[order]],
     )
 
 

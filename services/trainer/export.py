@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
+import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 import torch
 from onnxscript import optimizer
 from torch import Tensor, nn
@@ -110,8 +110,7 @@ def export(network: nn.Module, task: Task, temperature: float, manifest: Manifes
 
 
 def _graph(exported: Exported) -> onnx.ModelProto:
-    export_: Callable[..., Any] = torch.onnx.export  # pyright: ignore[reportUnknownMemberType]
-    program = export_(
+    program = cast(Any, torch.onnx).export(
         exported,
         (torch.zeros(2, 12, WINDOW_SAMPLES),),
         dynamo=True,
@@ -130,7 +129,7 @@ def _graph(exported: Exported) -> onnx.ModelProto:
     tidy.remove_unused_nodes(program.model)
     graph = cast(onnx.ModelProto, program.model_proto)
     _strip(graph)
-    onnx.checker.check_model(graph)
+    cast(Any, onnx.checker).check_model(graph)
     return graph
 
 
@@ -148,9 +147,10 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def _session(data: bytes) -> Callable[[Floats32], list[Floats32]]:
-    options: Any = ort.SessionOptions()
+    ort = cast(Any, onnxruntime)
+    options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    session: Any = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return lambda windows: session.run(list(OUTPUTS), {INPUT: windows})
 
 

@@ -18,7 +18,9 @@ from exchangeai.facts import ModelFact, RunFact
 from exchangeai.process import until_stopped
 from exchangeai.rpc import Server
 from exchangeai.store import open_store
-from exchangeai.v1.training_service_pb2_grpc import add_TrainingServiceServicer_to_server
+from exchangeai.v1.training_service_pb2_grpc import (
+    add_TrainingServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
+)
 from services.trainer.architectures import Architectures
 from services.trainer.launchers.local import LocalLauncher
 from services.trainer.publish import Publisher

@@ -7,11 +7,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, cast
 
 import torch
-import torch.distributed as dist
+import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+_dist = cast(Any, torch.distributed)
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 """As long as the first rank may take to download a data set while the others wait."""
@@ -34,14 +37,14 @@ class Ranks:
     def wait(self) -> None:
         """Return when all have come here."""
         if self.world > 1:
-            dist.barrier()
+            _dist.barrier()
 
     def any(self, flag: bool) -> bool:
         """Whether any rank says so; all learn the same answer."""
         if self.world == 1:
             return flag
         seen = torch.tensor([int(flag)], device=self.device)
-        dist.all_reduce(seen, op=dist.ReduceOp.MAX)
+        _dist.all_reduce(seen, op=_dist.ReduceOp.MAX)
         return bool(seen.item())
 
     def parallel(self, network: nn.Module) -> nn.Module:
@@ -52,7 +55,7 @@ class Ranks:
         """Give all the first rank's running statistics."""
         if self.world > 1:
             for buffer in network.buffers():
-                dist.broadcast(buffer, 0)
+                _dist.broadcast(buffer, 0)
 
     def gather_rows(self, rows: Tensor, total: int) -> Tensor:
         """Put rows rank::world of each rank together in order, [total, ...]."""
@@ -62,7 +65,7 @@ class Ranks:
         padded = torch.zeros((longest, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
         padded[: len(rows)] = rows
         all_ = [torch.empty_like(padded) for _ in range(self.world)]
-        dist.all_gather(all_, padded)  # pyright: ignore[reportUnknownMemberType]
+        _dist.all_gather(all_, padded)
         return torch.stack(all_, dim=1).flatten(0, 1)[:total]
 
 
@@ -74,9 +77,9 @@ def joined() -> Generator[Ranks, None, None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if world > 1:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
+        _dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=COLLECTIVE_TIMEOUT)
     try:
         yield Ranks(rank=int(os.environ.get("RANK", "0")), local_rank=local, world=world, device=device)
     finally:
         if world > 1:
-            dist.destroy_process_group()
+            _dist.destroy_process_group()

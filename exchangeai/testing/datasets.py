@@ -1,0 +1,78 @@
+"""A tiny data set for tests: what the label says is plain to see in the windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from exchangeai.dataset import (
+    PARTS,
+    DatasetManifest,
+    PartManifest,
+    Row,
+    encode_manifest,
+    manifest_key,
+    shard_key,
+    write_shard,
+)
+from exchangeai.facts import Task
+
+CLASSES = ("TALL", "FAST")
+
+
+def write_dataset(
+    folder: Path,
+    dataset_id: str,
+    *,
+    counts: tuple[int, int, int] = (48, 24, 24),
+    task: Task = Task.MULTI_LABEL,
+) -> DatasetManifest:
+    """Write shards and manifest.json: TALL has thrice the amplitude, FAST twice the rate."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(7)
+    t_s = np.arange(5000) / 500.0
+    parts: dict[str, PartManifest] = {}
+    for part, count in zip(PARTS, counts, strict=True):
+        rows: list[Row] = []
+        for i in range(count):
+            if task is Task.MULTI_LABEL:
+                label = random.integers(0, 2, 2)
+                tall, fast = label
+            else:
+                fast = random.integers(0, 2)
+                label, tall = np.array([1 - fast, fast]), 0
+            phase = random.uniform(0, 1)
+            beats = np.maximum(0, np.sin(2 * np.pi * ((1.2 + 1.2 * fast) * t_s + phase))) ** 20
+            gains_uv = random.uniform(300, 500, (12, 1)) * (1 + 2 * tall)
+            window = gains_uv * beats + random.normal(0, 20, (12, 5000))
+            rows.append(
+                Row(
+                    recording_id=f"{part}-{i}",
+                    patient_key=f"{part}-patient-{i // 2}",
+                    window=window.astype(np.int16),
+                    uv_per_lsb=1.0,
+                    valid_samples=5000,
+                    label=label.astype(np.uint8),
+                )
+            )
+        key = shard_key(dataset_id, part, 0)
+        shard = write_shard(folder / key.rpartition("/")[2], rows, len(CLASSES), key)
+        parts[part] = PartManifest(
+            shards=(shard,),
+            recordings=count,
+            patients=(count + 1) // 2,
+            positives=tuple(int(v) for v in np.sum([r.label for r in rows], axis=0)),
+        )
+    manifest = DatasetManifest(
+        dataset_id=dataset_id,
+        name="tiny",
+        task=task,
+        classes=CLASSES,
+        parts=parts,
+        preprocessing_version="test",
+        code_version="test",
+        seed=7,
+    )
+    (folder / manifest_key(dataset_id).rpartition("/")[2]).write_bytes(encode_manifest(manifest))
+    return manifest

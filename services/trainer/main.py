@@ -60,10 +60,19 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         bus = await stack.enter_async_context(open_bus(config.bus, "trainer"))
         index = await stack.enter_async_context(open_index(bus.facts(RunFact)))
         models = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
-        runs = Runs(bus, store, index, models, now_s=time.time, new_id=lambda: secrets.token_hex(16))
+        cores = config.cores or len(os.sched_getaffinity(0))
+        runs = Runs(
+            bus,
+            store,
+            index,
+            models,
+            most_processes=cores,
+            now_s=time.time,
+            new_id=lambda: secrets.token_hex(16),
+        )
         launcher = LocalLauncher(
             {**os.environ, **to_env(config.store, "EXCHANGEAI_STORE_")},
-            cores=config.cores or len(os.sched_getaffinity(0)),
+            cores=cores,
             grace_s=config.stop_grace_s,
         )
         publisher = Publisher(bus, store, time.time)

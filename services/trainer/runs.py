@@ -39,9 +39,11 @@ class Runs:
         index: FactIndex[RunFact],
         models: FactIndex[ModelFact],
         *,
+        most_processes: int,
         now_s: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
+        self._most_processes = most_processes
         self._bus = bus
         self._store = store
         self._facts = bus.facts(RunFact)
@@ -170,6 +172,10 @@ class Runs:
         return max(approved, key=lambda m: m.version)
 
     async def _check(self, run: RunFact) -> None:
+        if run.options.processes > self._most_processes:
+            raise InvalidArgument(
+                f"{run.options.processes} processes are more than this trainer's {self._most_processes} cores"
+            )
         if run.architecture not in architectures.names():
             raise NotFound(f"there is no such architecture; there are {', '.join(architectures.names())}")
         dataset = await self._datasets.get(run.dataset_id)

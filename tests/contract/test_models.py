@@ -89,6 +89,7 @@ def test_it_learns_one_batch_by_heart(name: str) -> None:
     net = network.build(name, 3)
     x, y = windows(6), torch.eye(3).repeat(2, 1)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    loss = torch.tensor(1.0)
     for _ in range(30):
         loss = torch.nn.functional.binary_cross_entropy_with_logits(net(x)[0], y)
         optimizer.zero_grad()

@@ -1,0 +1,188 @@
+"""The trainer over gRPC on real servers: start, watch, cancel, continue, publish."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from exchangeai.bus import Bus
+from exchangeai.config import BusConfig, StoreConfig
+from exchangeai.dataset import manifest_key
+from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound, NotReady
+from exchangeai.facts import DatasetFact, DatasetState, ModelFact, ModelState, Task
+from exchangeai.model_file import model_digest, parse_model, read_manifest
+from exchangeai.rpc import invoke, open_channel, stream
+from exchangeai.store import ObjectStore
+from exchangeai.testing.datasets import CLASSES, write_dataset
+from exchangeai.v1 import run_pb2
+from exchangeai.v1 import training_service_pb2 as pb
+from exchangeai.v1.training_service_pb2_grpc import TrainingServiceStub
+from services.trainer.main import Config, run
+
+pytestmark = pytest.mark.timeout(400)
+
+SHORT = run_pb2.TrainingOptions(max_epochs=2, batch_size=8)
+ENDLESS = run_pb2.TrainingOptions(max_epochs=10000, patience=1000, batch_size=8)
+
+
+class Trainer:
+    """Calls the service without blocking the loop that it runs in."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._stub: Any = TrainingServiceStub(channel)
+
+    async def __call__(self, method: str, request: Any) -> Any:
+        return await asyncio.to_thread(invoke, getattr(self._stub, method), request, timeout_s=60)
+
+    async def start(self, dataset_id: str, **fields: Any) -> Any:
+        request = pb.StartRunRequest(
+            **{"dataset_id": dataset_id, "architecture": "xresnet1d", "model_name": "tiny", **fields}
+        )
+        return (await self("StartRun", request)).run
+
+    async def watch(self, run_id: str, until: Callable[[Any], bool] = lambda run: False) -> list[Any]:
+        """Every state seen until the run has ended or the condition holds."""
+
+        def follow() -> list[Any]:
+            seen: list[Any] = []
+            for answer in stream(self._stub.WatchRun, pb.WatchRunRequest(run_id=run_id), timeout_s=300):
+                seen.append(answer.run)
+                if until(answer.run):
+                    break
+            return seen
+
+        return await asyncio.to_thread(follow)
+
+
+@pytest.fixture
+async def trainer(bus_config: BusConfig, store_config: StoreConfig, tmp_path: Path) -> AsyncIterator[Trainer]:
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    config = Config(bus=bus_config, store=store_config, work_dir=tmp_path / "work", cores=1)
+    service = asyncio.create_task(run(config, stop, port.set_result))
+    await asyncio.wait((service, port), return_when=asyncio.FIRST_COMPLETED)
+    if service.done():
+        service.result()
+    with open_channel(f"127.0.0.1:{port.result()}") as channel:
+        yield Trainer(channel)
+    stop.set()
+    await service
+
+
+@pytest.fixture
+async def dataset_id(bus: Bus, store: ObjectStore, tmp_path: Path) -> str:
+    made = secrets.token_hex(32)
+    folder = tmp_path / "made"
+    write_dataset(folder, made, counts=(32, 16, 16))
+    for file in folder.iterdir():
+        await store.put_file(manifest_key(made).replace("manifest.json", file.name), file)
+    await put_dataset(bus, made, DatasetState.READY)
+    return made
+
+
+async def put_dataset(bus: Bus, dataset_id: str, state: DatasetState) -> None:
+    fact = DatasetFact(
+        dataset_id=dataset_id, name="tiny", state=state, task=Task.MULTI_LABEL, classes=CLASSES
+    )
+    await bus.facts(DatasetFact).put(dataset_id, fact)
+
+
+async def test_architectures_are_told(trainer: Trainer) -> None:
+    told = (await trainer("ListArchitectures", pb.ListArchitecturesRequest())).architectures
+    assert [a.name for a in told] == ["inception_time", "xresnet1d"]
+    assert all(a.summary and a.parameters > 10_000 for a in told)
+
+
+async def test_what_cannot_be_trained_is_refused(trainer: Trainer, bus: Bus, dataset_id: str) -> None:
+    with pytest.raises(NotFound, match="data set"):
+        await trainer.start("f" * 64)
+    with pytest.raises(NotFound, match=r"inception_time, xresnet1d"):
+        await trainer.start(dataset_id, architecture="perceptron")
+    with pytest.raises(NotFound, match="base model"):
+        await trainer.start(dataset_id, base_model="absent")
+    with pytest.raises(InvalidArgument):
+        await trainer.start("not an id")
+    with pytest.raises(InvalidArgument, match="processes"):
+        await trainer.start(dataset_id, options=run_pb2.TrainingOptions(processes=1024))
+    building = secrets.token_hex(32)
+    await put_dataset(bus, building, DatasetState.BUILDING)
+    with pytest.raises(NotReady, match="building"):
+        await trainer.start(building)
+    for verb in ("CancelRun", "ResumeRun"):
+        with pytest.raises(NotFound, match="no such run"):
+            await trainer(verb, getattr(pb, f"{verb}Request")(run_id="absent"))
+    with pytest.raises(NotFound, match="no such run"):
+        await trainer.watch("absent")
+    assert not (await trainer("ListRuns", pb.ListRunsRequest())).runs
+
+
+@pytest.mark.slow
+async def test_runs_publish_versions_and_build_on_each_other(
+    trainer: Trainer, bus: Bus, store: ObjectStore, dataset_id: str
+) -> None:
+    first = await trainer.start(dataset_id, options=SHORT, request_key="once")
+    again = await trainer.start(dataset_id, options=SHORT, request_key="once")
+    assert again.run_id == first.run_id
+    with pytest.raises(AlreadyExists):
+        await trainer.start(dataset_id, options=SHORT, request_key="once", model_name="other")
+    seen = await trainer.watch(first.run_id)
+    ended = seen[-1]
+    assert ended.state == run_pb2.RUN_STATE_SUCCEEDED, ended.error
+    assert [e.epoch for e in ended.epochs] == [1, 2]
+    assert ended.progress == 1.0
+    assert ended.best_epoch in (1, 2)
+    assert ended.test.recordings == 16
+    assert any(r.state == run_pb2.RUN_STATE_RUNNING for r in seen)
+    data = await store.get(f"models/{ended.model_digest}.onnx")
+    assert model_digest(data) == ended.model_digest
+    manifest = read_manifest(parse_model(data))
+    assert (manifest.run_id, manifest.parent_digest) == (first.run_id, "")
+    fact = await bus.facts(ModelFact).get("tiny.1")
+    assert fact is not None
+    assert (fact.value.digest, fact.value.state) == (ended.model_digest, ModelState.APPROVED)
+
+    second = await trainer.start(dataset_id, options=SHORT, base_model="tiny:1")
+    ended = (await trainer.watch(second.run_id))[-1]
+    assert ended.state == run_pb2.RUN_STATE_SUCCEEDED, ended.error
+    assert ended.model_version == 2
+    data = await store.get(f"models/{ended.model_digest}.onnx")
+    assert read_manifest(parse_model(data)).parent_digest == fact.value.digest
+    with pytest.raises(NotReady, match="succeeded"):
+        await trainer("ResumeRun", pb.ResumeRunRequest(run_id=second.run_id))
+    with pytest.raises(InvalidArgument, match="architecture"):
+        await trainer.start(dataset_id, architecture="inception_time", base_model="tiny")
+
+
+@pytest.mark.slow
+async def test_cancelled_runs_end_and_continue(trainer: Trainer, dataset_id: str) -> None:
+    running = await trainer.start(dataset_id, options=ENDLESS)
+    queued = await trainer.start(dataset_id, options=ENDLESS)
+    await trainer.watch(running.run_id, lambda r: len(r.epochs) >= 1)
+    cancelled = (await trainer("CancelRun", pb.CancelRunRequest(run_id=queued.run_id))).run
+    assert cancelled.state == run_pb2.RUN_STATE_CANCELLED
+    await trainer("CancelRun", pb.CancelRunRequest(run_id=running.run_id))
+    ended = (await trainer.watch(running.run_id))[-1]
+    assert ended.state == run_pb2.RUN_STATE_CANCELLED
+    before = len(ended.epochs)
+
+    resumed = (await trainer("ResumeRun", pb.ResumeRunRequest(run_id=running.run_id))).run
+    assert resumed.state == run_pb2.RUN_STATE_QUEUED
+    seen = await trainer.watch(running.run_id, lambda r: len(r.epochs) > before)
+    assert [e.epoch for e in seen[-1].epochs] == list(range(1, len(seen[-1].epochs) + 1))
+    await trainer("CancelRun", pb.CancelRunRequest(run_id=running.run_id))
+    assert (await trainer.watch(running.run_id))[-1].state == run_pb2.RUN_STATE_CANCELLED
+
+
+@pytest.mark.slow
+async def test_a_run_that_cannot_work_says_why(trainer: Trainer, bus: Bus) -> None:
+    lost = secrets.token_hex(32)
+    await put_dataset(bus, lost, DatasetState.READY)
+    ended = (await trainer.watch((await trainer.start(lost)).run_id))[-1]
+    assert ended.state == run_pb2.RUN_STATE_FAILED
+    assert ended.error
+    assert not ended.model_digest

@@ -128,6 +128,7 @@ def test_an_answer_says_where_it_comes_from(
     assert parameters["quality"] == "analysable,not_analysable,analysable"
     assert parameters["quality_reasons"].startswith("1: only 0 of 12 leads")
     assert "not a medical device" in parameters["notice"]
+    assert told["not_assessed"] == "not_assessed"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,10 @@ def main(address: str, model: str, path: str) -> dict[str, Any]:
             "probabilities": whole.as_numpy("probabilities").tolist(),
         },
         "without_deadline": client.infer(model, [plain]).as_numpy("probabilities").tolist(),
+        "not_assessed": client.infer(model, [plain], parameters={"assess_quality": False})
+        .get_response()
+        .parameters["quality"]
+        .string_param,
         "subset": [x.name for x in infer(outputs=("probabilities", "logits")).get_response().outputs],
         "errors": {
             "model": error(lambda: infer(model="nobody")),

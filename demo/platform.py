@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +45,19 @@ def platform() -> Iterator[Stubs]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="exchangeai-demo-"))
             started = stack.enter_context(running_platform(Path(folder), say=_say))
             addresses = started.addresses
-        channels = {name: stack.enter_context(open_channel(addresses[name])) for name in GRPC_SERVICES}
-        yield Stubs(
-            ingest=IngestServiceStub(channels["ingest"]),
-            preprocess=PreprocessServiceStub(channels["preprocess"]),
-            trainer=TrainingServiceStub(channels["trainer"]),
-            inference=InferenceServiceStub(channels["inference"]),
-            protocol=GRPCInferenceServiceStub(channels["inference"]),
-        )
+        yield connect(addresses, stack)
+
+
+def connect(addresses: Mapping[str, str], stack: ExitStack) -> Stubs:
+    """Stubs for the services at these addresses; the stack closes their channels."""
+    channels = {name: stack.enter_context(open_channel(addresses[name])) for name in GRPC_SERVICES}
+    return Stubs(
+        ingest=IngestServiceStub(channels["ingest"]),
+        preprocess=PreprocessServiceStub(channels["preprocess"]),
+        trainer=TrainingServiceStub(channels["trainer"]),
+        inference=InferenceServiceStub(channels["inference"]),
+        protocol=GRPCInferenceServiceStub(channels["inference"]),
+    )
 
 
 def _say(line: str) -> None:

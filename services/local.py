@@ -51,12 +51,17 @@ class Platform:
     A process that ends by itself is started again, as a cluster would.
     """
 
-    def __init__(self, data: Path, ports: Mapping[str, int], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, data: Path, ports: Mapping[str, int], say: Callable[[str], None], measured: bool
+    ) -> None:
         self.data = data
         self.addresses: dict[str, str] = {}
         """`host:port` of each service by name."""
         self.bus: BusConfig | None = None
         self.store: StoreConfig | None = None
+        self.metrics: dict[str, str] = {}
+        """URL of each service's Prometheus endpoint, when asked for."""
+        self._measured = measured
         self._ports = ports
         self._say = say
         self._servers: list[_Child] = []
@@ -156,6 +161,10 @@ class Platform:
         own = {f"{PREFIX}RPC_HOST": host, f"{PREFIX}RPC_PORT": port}
         if name == "ui":
             own = {f"{PREFIX}HOST": host, f"{PREFIX}PORT": port}
+        if self._measured:
+            metrics_port = self._port("metrics")
+            own[f"{PREFIX}TELEMETRY_METRICS_PORT"] = str(metrics_port)
+            self.metrics[name] = f"http://127.0.0.1:{metrics_port}/metrics"
         command = [sys.executable, "-m", "exchangeai", "serve", name]
         log = self.data / "logs" / f"{name}.log"
         log.parent.mkdir(exist_ok=True)
@@ -208,8 +217,11 @@ def running_platform(
     ports: Mapping[str, int] | None = None,
     environment: Mapping[str, str] | None = None,
     say: Callable[[str], None] = print,
+    measured: bool = False,
 ) -> Iterator[Platform]:
     """Start the platform with its data in `data`, supervise it from a thread, drain it at the end.
+
+    `measured` opens a Prometheus endpoint for each service on a free loopback port.
 
     Raises ServerFailed when another platform uses the folder or something does not start.
     """
@@ -219,7 +231,7 @@ def running_platform(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
             raise ServerFailed(f"another platform is running with its data in {data}") from e
-        platform = Platform(data.resolve(), ports or {}, say)
+        platform = Platform(data.resolve(), ports or {}, say, measured)
         done = threading.Event()
 
         def watch() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
 from nats.js.kv import KeyValue
 
 from exchangeai.bus.errors import patiently, translated
@@ -125,6 +125,17 @@ class Facts(Generic[T]):
                 return
 
         await patiently(attempt)
+
+    async def keys(self) -> list[str]:
+        """All keys."""
+
+        async def attempt() -> list[str]:
+            try:
+                return await (await self._open()).keys()
+            except NoKeysError:
+                return []
+
+        return await patiently(attempt)
 
     async def watch(self, key: str = ">") -> AsyncIterator[Change[T]]:
         """Everything known now, then a mark with `current`, then each change, for ever.

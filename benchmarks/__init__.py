@@ -1,0 +1,1 @@
+"""Measurements; each prints JSON, and dated results lie in `results/`."""

@@ -116,7 +116,8 @@ class Ingest:
         for key in await self._store.list(_source_prefix(recording_id)):
             await self._store.delete(key)
         await self._store.delete(_recording_key(recording_id))
-        await self._store.delete(f"windows/{recording_id}.npz")
+        for suffix in ("npz", "json"):
+            await self._store.delete(f"windows/{recording_id}.{suffix}")
         # Erasure is the one case in which ingest touches what preprocess wrote.
         await self._preprocessed.delete(recording_id)
         await self._facts.delete(recording_id)

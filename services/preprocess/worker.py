@@ -83,10 +83,6 @@ class PreprocessWorker:
         with stage("preprocess_write"):
             await self._store.put(windows_key(recording_id), windows)
             await self._store.put(analysis_key(recording_id), encode(analysis))
-        if await self._recordings.get(recording_id) is None:
-            await self._store.delete(windows_key(recording_id))
-            await self._store.delete(analysis_key(recording_id))
-            return
         await self._preprocessed.put(
             recording_id,
             PreprocessedFact(
@@ -96,6 +92,10 @@ class PreprocessWorker:
                 quality=analysis.quality,
             ),
         )
+        if await self._recordings.get(recording_id) is None:
+            await self._store.delete(windows_key(recording_id))
+            await self._store.delete(analysis_key(recording_id))
+            await self._preprocessed.delete(recording_id)
 
     async def _fail(self, recording_id: str, why: str) -> None:
         await self._preprocessed.put(

@@ -106,6 +106,17 @@ def test_the_same_event_again_changes_nothing(service: Running) -> None:
     assert (before, revision) == (after, later)
 
 
+def test_a_deleted_recording_leaves_nothing(service: Running) -> None:
+    async def event_without_recording(bus: Bus, store: ObjectStore) -> list[str]:
+        await bus.publish(RecordingIngested(recording_id="d" * 64), dedup_id="deleted")
+        while await bus.backlog():
+            await asyncio.sleep(0.05)
+        assert await bus.facts(PreprocessedFact).get("d" * 64) is None
+        return await store.list("windows/" + "d" * 64)
+
+    assert service.behind(event_without_recording) == []
+
+
 def table_of(count: int, *extra: str) -> bytes:
     """Two recordings for each patient, classes in turn."""
     lines = [f"set{i}.dat,{('NORM', 'MI', 'MI;CD')[i // 2 % 3]},patient {i // 2}" for i in range(count)]

@@ -1,0 +1,119 @@
+"""The application: one shell with top bar and notice, the pages inside it, strict response headers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, dcc, html, no_update
+from flask import Response
+
+from services.ui.gateway import Gateway
+from services.ui.pages import analyse, finetune
+
+NOTICE = "Research use only, not a medical device"
+MAX_REQUEST_BYTES = 256 << 20
+"""One drop of files, in base64."""
+
+_HTML = """<!DOCTYPE html>
+<html lang="en">
+<head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
+<body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+</html>"""
+
+
+def build(gateway: Gateway) -> Dash:
+    """The Dash application; its `.server` is the WSGI application."""
+    app = Dash(
+        "services.ui",
+        title="ExChanGeAI",
+        update_title="",
+        compress=True,
+        suppress_callback_exceptions=True,
+        assets_folder="assets",
+        index_string=_HTML,
+        serve_locally=True,
+    )
+    app.layout = _shell()
+    _navigation(app)
+    analyse.register(app, gateway)
+    finetune.register(app, gateway)
+    _harden(app)
+    return app
+
+
+def _shell() -> Any:
+    return dmc.MantineProvider(
+        id="theme",
+        forceColorScheme="light",
+        theme={"primaryColor": "blue", "fontFamily": "system-ui, 'Segoe UI', Arial, sans-serif"},
+        children=[
+            dcc.Location(id="url", refresh="callback-nav"),
+            dcc.Store(id="dark", storage_type="local", data=False),
+            dcc.Store(id="names", storage_type="session", data={}),
+            html.A("Skip to content", href="#page", className="skip"),
+            html.Header(
+                className="topbar",
+                children=[
+                    dcc.Link("ExChanGeAI", href="/", className="brand"),
+                    html.Nav(
+                        [
+                            dcc.Link("Analyse", href="/analyse", id="nav-analyse", className="nav"),
+                            dcc.Link("Fine-tune", href="/fine-tune", id="nav-finetune", className="nav"),
+                        ],
+                        **{"aria-label": "Pages"},  # pyright: ignore[reportArgumentType]
+                    ),
+                    html.Div(NOTICE, className="notice", role="note"),
+                    dmc.Switch(id="dark-switch", label="Dark", size="sm", checked=False, persistence=True),
+                ],
+            ),
+            html.Main(id="page", children=dmc.Loader(m="xl")),
+        ],
+    )
+
+
+def _navigation(app: Dash) -> None:
+    @app.callback(
+        Output("page", "children"),
+        Output("nav-analyse", "className"),
+        Output("nav-finetune", "className"),
+        Input("url", "pathname"),
+        State("page", "children"),
+    )
+    def show_page(pathname: str | None, shown: Any) -> tuple[Any, str, str]:  # pyright: ignore[reportUnusedFunction]
+        training = (pathname or "/").startswith("/fine-tune")
+        wanted = "page-finetune" if training else "page-analyse"
+        # Within a page only its parts change, so that a form or a drop is not lost.
+        kept = isinstance(shown, dict) and shown.get("props", {}).get("id") == wanted  # pyright: ignore
+        page = no_update if kept else finetune.layout() if training else analyse.layout()
+        return page, "nav" if training else "nav active", "nav active" if training else "nav"
+
+    app.clientside_callback(
+        "function(on){ return [on ? 'dark' : 'light', !!on]; }",
+        Output("theme", "forceColorScheme"),
+        Output("dark", "data"),
+        Input("dark-switch", "checked"),
+    )
+
+
+def _harden(app: Dash) -> None:
+    server: Any = app.server
+    server.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    scripts = " ".join(f"'{h}'" if not h.startswith("'") else h for h in app.csp_hashes())
+    policy = (
+        f"default-src 'self'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
+        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+    @server.after_request
+    def headers(response: Response) -> Response:  # pyright: ignore[reportUnusedFunction]
+        response.headers["Content-Security-Policy"] = policy
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    @server.get("/healthz")
+    def healthz() -> tuple[str, int]:  # pyright: ignore[reportUnusedFunction]
+        return "ok", 200

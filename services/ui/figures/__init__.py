@@ -1,0 +1,1 @@
+"""What is drawn: the geometry of ECG paper, and figures as plain Plotly JSON."""

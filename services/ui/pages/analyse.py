@@ -1,0 +1,283 @@
+"""The page Analyse: drop files, step through the worklist, see the tracing, run a model."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from exchangeai.errors import ExchangeError, NotReady
+from exchangeai.leads import STANDARD_12
+from services.ui.figures.ecg_paper import GRAPH_CONFIG, draw, footer
+from services.ui.figures.geometry import lay_out
+from services.ui.gateway import Gateway
+from services.ui.pages import analyse_parts as parts
+from services.ui.pages.notices import empty, problem
+from services.ui.views import Stated, UploadView
+
+MAX_FILE_BYTES = 50 << 20
+
+
+def layout() -> Any:
+    """The page without content; callbacks fill it."""
+    return html.Div(
+        id="page-analyse",
+        className="analyse",
+        children=[
+            dcc.Interval(id="worklist-tick", interval=1000, disabled=True),
+            html.Section(
+                className="panel intake",
+                **{"aria-label": "Recordings"},  # pyright: ignore[reportArgumentType]
+                children=[
+                    dcc.Upload(
+                        id="drop",
+                        multiple=True,
+                        max_size=MAX_FILE_BYTES,
+                        className="drop",
+                        className_active="drop active",
+                        children=html.Div(
+                            [
+                                html.Strong("Drop ECG files here or choose them"),
+                                html.Span("WFDB (.hea with .dat), EDF, DICOM, CSV, NPY · 50 MB each", className="quiet"),
+                            ]
+                        ),
+                    ),
+                    dcc.Loading(html.Div(id="drop-outcome", **{"aria-live": "polite"}), type="dot"),  # pyright: ignore
+                    _stating_form(),
+                    html.Div([html.Span("Worklist"), html.Span("← → steps", className="quiet")], className="list-head"),
+                    html.Div(id="worklist", className="worklist"),
+                ],
+            ),
+            html.Section(
+                className="tracing",
+                **{"aria-label": "Tracing"},  # pyright: ignore[reportArgumentType]
+                children=[
+                    html.Div(id="record-header"),
+                    html.Div(
+                        className="controls",
+                        children=[
+                            dmc.SegmentedControl(
+                                id="paper-layout",
+                                value="3x4+1",
+                                data=[{"value": "3x4+1", "label": "3×4+1"}, {"value": "12x1", "label": "12×1"}],  # pyright: ignore
+                            ),
+                            dmc.Select(id="paper-start", w=150, value="0", data=["0"], style={"display": "none"},
+                                       **{"aria-label": "Part of the recording"}),  # pyright: ignore
+                        ],
+                    ),
+                    dcc.Loading(html.Div(id="paper", className="paper"), type="dot", delay_show=300),
+                    html.P(id="paper-footer", className="paper-footer"),
+                ],
+            ),
+            html.Aside(
+                className="side",
+                children=[
+                    html.Div([html.H2("Heart rate"), html.Div(id="measured")], className="panel"),
+                    html.Div(
+                        className="panel",
+                        children=[
+                            html.H2("Model"),
+                            dmc.Select(id="model", label="Run this model", placeholder="No model yet", data=[]),
+                            dmc.Button("Run", id="predict", disabled=True, fullWidth=True, mt="sm"),
+                            dcc.Loading(html.Div(id="findings", **{"aria-live": "polite"}), type="dot"),  # pyright: ignore
+                        ],
+                    ),
+                ],
+            ),
+        ],
+    )  # fmt: skip
+
+
+def _stating_form() -> Any:
+    return html.Div(
+        id="stating",
+        style={"display": "none"},
+        className="stating",
+        children=[
+            html.P("These files do not say how they were recorded. State it, and they are read again:"),
+            dmc.NumberInput(id="stated-rate", label="Sampling rate (Hz)", min=1, max=100000, value=None),
+            dmc.Select(id="stated-unit", label="Unit of the samples", data=["uV", "mV", "V"], value=None),
+            dmc.TextInput(id="stated-leads", label="Leads in column order", value=" ".join(STANDARD_12)),
+            dmc.Button("Read again", id="state-it", mt="sm"),
+        ],
+    )
+
+
+def chosen_id(pathname: str | None) -> str:
+    """The recording in the address, or an empty string."""
+    tail = (pathname or "").removeprefix("/analyse").strip("/")
+    return tail if len(tail) == 64 else ""
+
+
+def decode(contents: list[str], names: list[str]) -> dict[str, bytes]:
+    """Files as the browser sent them."""
+    return {n: base64.b64decode(c.partition(",")[2]) for c, n in zip(contents, names, strict=True)}
+
+
+def register(app: Dash, gateway: Gateway) -> None:
+    """Connect the page to the services."""
+
+    @app.callback(
+        Output("drop-outcome", "children"),
+        Output("stating", "style"),
+        Output("names", "data"),
+        Output("url", "pathname"),
+        Input("drop", "contents"),
+        Input("state-it", "n_clicks"),
+        State("drop", "filename"),
+        State("stated-rate", "value"),
+        State("stated-unit", "value"),
+        State("stated-leads", "value"),
+        State("names", "data"),
+        prevent_initial_call=True,
+    )
+    def upload(contents: Any, _clicks: Any, files: Any, rate: Any, unit: Any, leads: Any, names: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        if not contents:
+            return no_update, no_update, no_update, no_update
+        stated = Stated(
+            sampling_rate_hz=float(rate or 0),
+            unit=unit or "",
+            # The lead names are meant for files that need them, which the rate tells.
+            leads=tuple(str(leads or "").replace(",", " ").split()) if rate else (),
+        )
+        try:
+            results = gateway.upload(decode(contents, files), stated)
+        except ExchangeError as e:
+            return problem(e), no_update, no_update, no_update
+        named = {r.recording.recording_id: r.file_names[0] for r in results if r.file_names}
+        asked = any(r.recording.reason == "MissingMetadata" for r in results)
+        first = next((r.recording.recording_id for r in results if r.recording.has_signal), None)
+        target = f"/analyse/{first or results[0].recording.recording_id}" if results else no_update
+        return (
+            _outcome(results),
+            {"display": "block" if asked else "none"},
+            {**(names or {}), **named},
+            target,
+        )
+
+    @app.callback(
+        Output("worklist", "children"),
+        Output("worklist-tick", "disabled"),
+        Output("record-header", "children"),
+        Output("measured", "children"),
+        Input("url", "pathname"),
+        Input("names", "data"),
+        Input("worklist-tick", "n_intervals"),
+    )
+    def show_lists(pathname: Any, names: Any, _tick: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        chosen, names = chosen_id(pathname), names or {}
+        try:
+            listed, total = gateway.recordings()
+            current = next((r for r in listed if r.recording_id == chosen), None)
+            if chosen and current is None:
+                current = gateway.recording(chosen)
+        except ExchangeError as e:
+            return [problem(e)], False, no_update, no_update
+        place = next((i for i, r in enumerate(listed, 1) if r.recording_id == chosen), None)
+        pending = any(r.status == "pending" for r in listed)
+        rows = parts.worklist(listed, chosen, names)
+        if current is None:
+            return rows, not pending, html.H1("ECG tracing"), html.P("—", className="quiet")
+        head = parts.header(current, names.get(chosen, ""), f"{place} of {total}" if place else "")
+        return rows, not pending, head, _measured(gateway, chosen, current.status)
+
+    @app.callback(
+        Output("paper", "children"),
+        Output("paper-footer", "children"),
+        Output("paper-start", "data"),
+        Output("paper-start", "style"),
+        Input("url", "pathname"),
+        Input("paper-layout", "value"),
+        Input("paper-start", "value"),
+        Input("dark", "data"),
+    )
+    def show_paper(pathname: Any, layout_name: Any, start: Any, dark: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        chosen, hidden = chosen_id(pathname), {"display": "none"}
+        if not chosen:
+            return empty("Nothing chosen", "Drop an ECG or choose one from the worklist."), "", ["0"], hidden
+        try:
+            recording = gateway.recording(chosen)
+            if not recording.has_signal:
+                return parts.refused(recording), "", ["0"], hidden
+            leads = parts.paper_leads(gateway.signal(chosen))
+        except ExchangeError as e:
+            return problem(e), "", ["0"], hidden
+        starts = range(0, max(int(recording.duration_s - 0.5), 1), 10)
+        begin = float(start or 0) if float(start or 0) < recording.duration_s else 0.0
+        figure = draw(lay_out(leads, layout_name or "3x4+1", begin), dark=bool(dark))
+        size = figure["layout"]
+        graph = dcc.Graph(
+            id="ecg",
+            figure=figure,
+            config=GRAPH_CONFIG,  # pyright: ignore[reportArgumentType]
+            style={"width": f"{size['width']}px", "height": f"{size['height']}px"},
+        )
+        words = f"Electrocardiogram, leads {', '.join(leads)}"
+        choices = [{"value": str(s), "label": f"{s}–{s + 10} s"} for s in starts]
+        return (
+            html.Figure([graph, html.Figcaption(words, className="hidden-text")]),
+            footer(recording.rates_hz, start_s=begin, duration_s=recording.duration_s),
+            choices,
+            {} if len(choices) > 1 else hidden,
+        )
+
+    @app.callback(
+        Output("model", "data"), Output("model", "value"), Output("predict", "disabled"),
+        Input("url", "pathname"), State("model", "value"),
+    )  # fmt: skip
+    def offer_models(pathname: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        try:
+            models = [m for m in gateway.models() if m.approved]
+        except ExchangeError:
+            return [], None, True
+        keys = [m.key for m in models]
+        data = [{"value": m.key, "label": f"{m.key} ({m.architecture})"} for m in models]
+        kept = value if value in keys else (keys[0] if keys else None)
+        return data, kept, not (keys and chosen_id(pathname))
+
+    @app.callback(
+        Output("findings", "children"),
+        Input("predict", "n_clicks"),
+        Input("url", "pathname"),
+        State("model", "value"),
+        running=[(Output("predict", "loading"), True, False)],
+        prevent_initial_call=True,
+    )
+    def predict(_clicks: Any, pathname: Any, model: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        from dash import ctx
+
+        if ctx.triggered_id != "predict" or not model:
+            # Findings of the recording seen before must not stand beside this one.
+            return None
+        name, _, version = str(model).rpartition(":")
+        try:
+            return parts.findings(gateway.predict(chosen_id(pathname), name, int(version)))
+        except ExchangeError as e:
+            return problem(e)
+
+
+def _outcome(results: list[UploadView]) -> Any:
+    read = sum(r.recording.has_signal for r in results)
+    doubles = sum(r.duplicate for r in results)
+    words = f"{read} of {len(results)} read" + (f", {doubles} known already" if doubles else "")
+    bad = [r for r in results if not r.recording.has_signal]
+    lines = [
+        html.Li([html.Strong(", ".join(r.file_names)), f" — {r.recording.reason}: {r.recording.message}"])
+        for r in bad
+    ]
+    return html.Div([html.P(words), html.Ul(lines) if lines else None], className="outcome")
+
+
+def _measured(gateway: Gateway, recording_id: str, status: str) -> Any:
+    if status == "unreadable":
+        return html.P("— no signal", className="quiet")
+    if status == "pending":
+        return html.P("Being measured …", className="quiet")
+    try:
+        return parts.measured(gateway.measured(recording_id))
+    except NotReady:
+        return html.P("Being measured …", className="quiet")
+    except ExchangeError as e:
+        return problem(e)

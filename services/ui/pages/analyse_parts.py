@@ -1,0 +1,152 @@
+"""The parts of the page Analyse: worklist, header, quality, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from exchangeai.leads import derive_limb_leads
+from exchangeai.measurements import Verdict
+from services.ui.figures.geometry import PaperLead
+from services.ui.pages.notices import empty, number
+from services.ui.views import MeasuredView, PredictionView, RecordingView, SignalView
+
+_VERDICTS = {
+    Verdict.ANALYSABLE: ("Analysable", "good"),
+    Verdict.LIMITED: ("Limited", "care"),
+    Verdict.NOT_ANALYSABLE: ("Not analysable", "bad"),
+}
+
+
+def worklist(recordings: Sequence[RecordingView], chosen: str, names: Mapping[str, str]) -> list[Any]:
+    """One link for each recording; names are those this browser dropped, else the short id."""
+    if not recordings:
+        return [
+            empty("No recordings yet", "Drop ECG files above. They are read here and leave this site never.")
+        ]
+    return [
+        dcc.Link(
+            href=f"/analyse/{r.recording_id}",
+            className="worklist-item" + (" active" if r.recording_id == chosen else ""),
+            children=[
+                html.Span(names.get(r.recording_id, r.recording_id[:10]), className="worklist-name"),
+                html.Span(r.status, className=f"state {r.status}"),
+                html.Span(
+                    f"{r.reason}: {r.message}"
+                    if r.status == "unreadable"
+                    else f"{r.format} · {r.duration_s:g} s",
+                    className="worklist-note",
+                ),
+            ],
+        )
+        for r in recordings
+    ]
+
+
+def header(r: RecordingView, name: str, position: str) -> Any:
+    """Who, when, with what: one line above the tracing."""
+    facts = (
+        ("Recording", r.recording_id[:10]),
+        ("Sex", r.sex),
+        ("Age", r.age),
+        ("Recorded", r.year),
+        ("Device", r.device),
+        ("Format", r.format or "—"),
+        ("Duration", f"{r.duration_s:g} s" if r.duration_s else "—"),
+        ("Leads", str(len(r.leads)) if r.leads else "—"),
+    )
+    return html.Div(
+        className="record-header",
+        children=[
+            html.H1(name or r.recording_id[:10]),
+            html.Span(position, className="quiet"),
+            html.Dl([html.Div([html.Dt(term), html.Dd(value)]) for term, value in facts]),
+            *[html.P(w, className="warning-line") for w in r.warnings],
+        ],
+    )
+
+
+def measured(m: MeasuredView) -> Any:
+    """Heart rate and signal quality with its reasons."""
+    word, tone = _VERDICTS[m.quality.verdict]
+    flagged = [x for x in m.quality.leads if x.flags]
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.Span(number(m.heart_rate_bpm, 0), className="big", id="heart-rate"),
+                    html.Span(" /min", className="unit"),
+                    html.Span(f"from lead {m.lead}" if m.lead else "", className="quiet"),
+                ]
+            ),
+            *[html.P(n, className="quiet") for n in m.notes],
+            html.H3("Signal quality"),
+            html.P(html.Span(word, className=f"state {tone}")),
+            *[html.P(reason, className="reason") for reason in m.quality.reasons],
+            html.Ul([html.Li(f"{x.lead}: {', '.join(x.flags)}") for x in flagged]) if flagged else None,
+        ]
+    )
+
+
+def findings(p: PredictionView) -> Any:
+    """Named findings against their thresholds, told by words as well as by colour, and their origin."""
+    if not p.findings:
+        body: list[Any] = [
+            html.P("No findings: this recording is not analysable.", className="reason"),
+            *[html.P(x, className="reason") for x in p.quality.reasons],
+        ]
+    else:
+        body = [
+            html.Div(
+                className="finding" + (" present" if f.present else ""),
+                children=[
+                    html.Span(f.name, className="finding-name"),
+                    html.Span(number(f.probability), className="finding-value"),
+                    html.Div(
+                        className="bar",
+                        children=[
+                            html.Div(className="bar-fill", style={"width": f"{100 * f.probability:.1f}%"}),
+                            html.Div(className="bar-tick", style={"left": f"{100 * f.threshold:.1f}%"}),
+                        ],
+                    ),
+                    html.Span(
+                        f"{'above' if f.probability >= f.threshold else 'below'} threshold {number(f.threshold)}"
+                        + (" · most probable" if f.present and f.probability < f.threshold else ""),
+                        className="finding-verdict",
+                    ),
+                ],
+            )
+            for f in p.findings
+        ]
+    origin = (
+        f"{p.model} · model {p.model_digest[:12]} · input {p.input_digest[:12]} · "
+        f"code {p.code_version} · request {p.request_id}"
+    )
+    return html.Div([*body, html.P(origin, className="provenance", id="provenance")], id="finding-list")
+
+
+def refused(r: RecordingView) -> Any:
+    """In place of a tracing: why there is none."""
+    return dmc.Alert(
+        title=f"This file could not be read ({r.reason})",
+        children=r.message,
+        color="red",
+        variant="light",
+        className="problem",
+    )
+
+
+def paper_leads(signals: Sequence[SignalView]) -> dict[str, PaperLead]:
+    """Leads by name; limb leads that follow from I and II are added and marked as derived."""
+    leads: dict[str, PaperLead] = {}
+    for s in signals:
+        leads.setdefault(s.lead, PaperLead(samples_mv=s.samples_mv, sampling_rate_hz=s.sampling_rate_hz))
+    one, two = leads.get("I"), leads.get("II")
+    if one and two and one.sampling_rate_hz == two.sampling_rate_hz:
+        present = {name: lead.samples_mv for name, lead in leads.items()}
+        for name, samples in derive_limb_leads(present).items():
+            leads[name] = PaperLead(samples_mv=samples, sampling_rate_hz=one.sampling_rate_hz, derived=True)
+    return leads

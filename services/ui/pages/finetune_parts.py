@@ -1,0 +1,152 @@
+"""The parts of the page Fine-tune: progress, join report, results, runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dash import dcc, html
+
+from exchangeai.facts import DatasetFact, Estimate, RunFact, TestReport
+from services.ui.label_table import TableHead
+from services.ui.pages.notices import empty, number
+
+
+def progress(share: float, what: str) -> Any:
+    """A bar that says its value to screen readers too."""
+    percent = round(100 * min(max(share, 0), 1))
+    return html.Div(
+        html.Div(style={"width": f"{percent}%"}),
+        className="progress",
+        role="progressbar",
+        **{"aria-label": what, "aria-valuenow": str(percent), "aria-valuemin": "0", "aria-valuemax": "100"},  # pyright: ignore
+    )
+
+
+def preview(head: TableHead) -> Any:
+    """The first rows of a label table."""
+    return html.Div(_table(head.columns, head.rows), className="scroll")
+
+
+def dataset(d: DatasetFact) -> Any:
+    """State, join report and parts of a data set."""
+    r = d.report
+    told = [
+        (r.matched, "rows joined to a recording"),
+        (r.unmatched, "rows name no known recording"),
+        (r.without_label, "rows without a label"),
+        (r.duplicates, "rows repeat a recording"),
+        (len(r.unusable), "recordings unusable"),
+        (r.unknown_patients, "recordings of unknown patients, each counted as one of its own"),
+    ]
+    parts = _table(
+        ("Part", "Recordings", "Patients", *d.classes),
+        [(p.part, str(p.recordings), str(p.patients), *map(str, p.positives)) for p in d.parts],
+    )
+    busy = d.state in ("queued", "building")
+    return html.Div(
+        [
+            html.Div(
+                [html.Strong(d.name), html.Span(d.state, className=f"state {d.state}")], className="run-head"
+            ),
+            progress(d.progress, "Data set being built") if busy else None,
+            html.P(d.error, className="reason") if d.error else None,
+            html.Ul([html.Li(f"{n} {words}") for n, words in told if n]),
+            html.Ul([html.Li(f"row {u.row}: {u.reason}") for u in r.unusable[:5]]) if r.unusable else None,
+            html.Div(parts, className="scroll") if d.parts else None,
+        ],
+        id="dataset-report",
+    )
+
+
+def results(report: TestReport) -> Any:
+    """Metrics on the frozen test part, each with its 95 % interval."""
+    rows = [
+        (c.name, str(c.positives), _interval(c.auroc), _interval(c.f1), _interval(c.sensitivity),
+         _interval(c.specificity), number(c.threshold))
+        for c in report.classes
+    ]  # fmt: skip
+    mean = ("Macro mean", "", _interval(report.macro_auroc), _interval(report.macro_f1), "", "", "")
+    head = ("Class", "Positives", "AUROC", "F1", "Sensitivity", "Specificity", "Threshold")
+    return html.Div(
+        [
+            html.H2("Results on the test part"),
+            html.Div(_table(head, [*rows, mean]), className="scroll", id="results"),
+            html.P(
+                f"{report.recordings} recordings of {report.patients} patients. In brackets: 95 % interval, "
+                f"{report.bootstrap_draws} bootstrap draws over patients. Thresholds were fixed on validation.",
+                className="quiet",
+            ),
+        ]
+    )
+
+
+def run_head(run: RunFact) -> Any:
+    """Name, state, progress and what is being done."""
+    ended = run.state.ended
+    eta = f"about {_duration(run.eta_s)} left" if run.eta_s and not ended else ""
+    version = f":{run.model_version}" if run.model_version else ""
+    started = f"from {run.base_model}" if run.base_model else "from scratch"
+    best = f"best epoch {run.best_epoch}" if run.best_epoch else ""
+    words = [
+        run.activity if not ended else "",
+        f"epoch {len(run.epochs)} of at most {run.options.max_epochs}",
+        best,
+        eta,
+    ]
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.H1(run.model_name + version),
+                    html.Span(run.state, className=f"state {run.state}", id="run-state"),
+                    html.Span(f"{run.architecture}, {started}", className="quiet"),
+                ],
+                className="run-head",
+            ),
+            None if ended else progress(run.progress, "Training"),
+            html.P(" · ".join(w for w in words if w), className="quiet"),
+            html.P(run.error, className="reason") if run.error else None,
+        ]
+    )
+
+
+def runs(listed: Sequence[RunFact]) -> Any:
+    """All runs, newest first."""
+    if not listed:
+        return empty("No runs yet", "Choose a data set and an architecture, then start.")
+    rows = [
+        (
+            dcc.Link(r.model_name, href=f"/fine-tune/{r.run_id}"),
+            html.Span(r.state, className=f"state {r.state}"),
+            r.architecture,
+            str(r.best_epoch or "—"),
+            _interval(r.test.macro_auroc) if r.test else "—",
+            time.strftime("%Y-%m-%d %H:%M", time.gmtime(r.created_at)) + " UTC",
+        )
+        for r in listed
+    ]
+    return _table(("Model", "State", "Architecture", "Best epoch", "Test macro-AUROC", "Started"), rows)
+
+
+def _interval(e: Estimate) -> str:
+    if e.value is None:
+        return "—"
+    return number(e.value) + (
+        "" if e.low is None or e.high is None else f" [{number(e.low)}–{number(e.high)}]"
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
+    return html.Table(
+        [
+            html.Thead(html.Tr([html.Th(h, scope="col") for h in head])),
+            html.Tbody([html.Tr([html.Td(cell) for cell in row]) for row in rows]),
+        ],
+        className="table",
+    )

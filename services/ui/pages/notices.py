@@ -1,0 +1,40 @@
+"""How pages say that something is wrong, absent or on its way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+from exchangeai.errors import ExchangeError, Unavailable
+
+_TITLES = {
+    "Unavailable": "A service is not answering",
+    "Overloaded": "The platform is busy",
+    "NotFound": "Not found",
+    "NotReady": "Not ready yet",
+    "TooLarge": "Too large",
+}
+
+
+def problem(error: ExchangeError) -> Any:
+    """What went wrong, why, what next, and the request id to quote."""
+    title = _TITLES.get(type(error).__name__, "This did not work")
+    text: list[Any] = [str(error)]
+    if error.request_id:
+        text += [html.Br(), html.Span(f"Request {error.request_id}", className="quiet")]
+    colour = "yellow" if isinstance(error, Unavailable) else "red"
+    return dmc.Alert(title=title, children=text, color=colour, variant="light", className="problem")
+
+
+def empty(title: str, text: str) -> Any:
+    """A place that has nothing to show yet, and how to change that."""
+    return html.Div(
+        [html.P(title, className="empty-title"), html.P(text, className="quiet")], className="empty"
+    )
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number, or a dash where there is none: never a guess."""
+    return "—" if value is None else f"{value:.{digits}f}"

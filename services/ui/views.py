@@ -1,0 +1,137 @@
+"""What the pages show, as plain values; data sets and runs are shown as the facts they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from exchangeai.measurements import Quality
+
+RecordingStatus = Literal["read", "pending", "unreadable"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingView:
+    """A recording in the worklist and above its tracing."""
+
+    recording_id: str
+    status: RecordingStatus
+    format: str
+    leads: tuple[str, ...]
+    rates_hz: tuple[float, ...]
+    duration_s: float
+    sex: str
+    age: str
+    year: str
+    device: str
+    warnings: tuple[str, ...] = ()
+    reason: str = ""
+    """Class of the error when the status is `unreadable`."""
+    message: str = ""
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether there is a tracing to draw."""
+        return bool(self.leads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadView:
+    """What became of one record of a drop."""
+
+    file_names: tuple[str, ...]
+    recording: RecordingView
+    duplicate: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What the user states about a file that does not say it itself."""
+
+    sampling_rate_hz: float = 0.0
+    unit: Literal["", "V", "mV", "uV"] = ""
+    leads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalView:
+    """One lead as stored: float32 [samples] in mV."""
+
+    lead: str
+    sampling_rate_hz: float
+    samples_mv: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredView:
+    """Measurements and quality of a recording."""
+
+    heart_rate_bpm: float | None
+    lead: str
+    notes: tuple[str, ...]
+    quality: Quality
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelView:
+    """A model that may be chosen."""
+
+    name: str
+    version: int
+    digest: str
+    approved: bool
+    architecture: str
+    classes: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """`name:version`."""
+        return f"{self.name}:{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingView:
+    """One class of a prediction."""
+
+    name: str
+    probability: float
+    threshold: float
+    present: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionView:
+    """A prediction and where it comes from."""
+
+    findings: tuple[FindingView, ...]
+    quality: Quality
+    model: str
+    model_digest: str
+    input_digest: str
+    request_id: str
+    code_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureView:
+    """An architecture that can be trained."""
+
+    name: str
+    summary: str
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOrder:
+    """What the user asks a data set to be built from."""
+
+    name: str
+    table: bytes
+    recording_column: str
+    label_column: str
+    patient_column: str
+    part_column: str
+    single_label: bool

@@ -110,13 +110,13 @@ def _checked(recording: Recording) -> Recording:
         raise InvalidHeader(f"the file holds {len(recording.leads)} leads; at most {_MAX_LEADS} are read")
     leads: list[Lead] = []
     for lead in recording.leads:
-        checked_rate(lead.sampling_rate_hz)
+        rate_hz = checked_rate(lead.sampling_rate_hz)
         samples = np.ascontiguousarray(lead.samples_mv, np.float32)
         infinite = np.isinf(samples)
         if infinite.any():
             samples = np.where(infinite, np.float32(np.nan), samples)
             warnings.append(f"lead {len(leads) + 1} held infinite values; they count as missing")
-        leads.append(dataclasses.replace(lead, samples_mv=samples))
+        leads.append(dataclasses.replace(lead, samples_mv=samples, sampling_rate_hz=rate_hz))
     if not any(x.samples_mv.size for x in leads):
         raise EmptyFile("the file is readable but holds no ECG samples")
     seen: set[str] = set()

@@ -16,4 +16,4 @@ def checked_rate(rate_hz: float) -> float:
             "the header's sampling rate is not a number between 0 and 100 000 Hz; "
             "check the export that made the file"
         )
-    return rate_hz
+    return float(rate_hz)

@@ -55,7 +55,7 @@ def leads_of(
         count = len(options.leads)
         if names is not None and len(names) != count:
             raise InvalidHeader(f"the file has {len(names)} columns of samples but {count} leads were stated")
-        if table.shape[0] == count == table.shape[1]:
+        if names is None and table.shape[0] == count == table.shape[1]:
             raise InvalidHeader(
                 "the array is square, so its axes cannot be told apart; send [samples, leads]"
             )

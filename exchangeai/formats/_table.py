@@ -102,7 +102,7 @@ def _layout(lines: list[str]) -> _Layout | None:
                     delimiter=delimiter,
                     decimal_comma=delimiter != "," and "," in line,
                     first_row=i,
-                    names=_names(header, delimiter),
+                    names=_names(header, delimiter, len(cells)),
                 )
         others += 1
         if others > _MAX_HEADER_LINES:
@@ -119,9 +119,11 @@ def _all_numbers(cells: list[str]) -> bool:
     return any(cells) and all(_NUMBER.fullmatch(x) for x in cells) and any(x[-1:].isdigit() for x in cells)
 
 
-def _names(header: str | None, delimiter: str | None) -> tuple[str, ...] | None:
+def _names(header: str | None, delimiter: str | None, columns: int) -> tuple[str, ...] | None:
     if header is None:
         return None
+    if columns == 1:
+        return (header.strip().strip('"'),)
     return tuple(x or f"channel {i + 1}" for i, x in enumerate(_cells(header, delimiter)))
 
 

@@ -67,9 +67,9 @@ def _rate_of_times(times_s: npt.NDArray[np.float64]) -> float:
     if steps.size == 0 or not np.isfinite(steps).all() or times_s[-1] <= times_s[0]:
         raise InvalidHeader("the column of times does not increase; remove it and state `sampling_rate_hz`")
     step = (times_s[-1] - times_s[0]) / steps.size
-    # Against the straight line and not step by step, because written times are rounded.
+    # Against the straight line too, because single steps vary by the rounding of written times.
     line = times_s[0] + step * np.arange(times_s.size)
-    if np.abs(times_s - line).max() > step:
+    if np.abs(times_s - line).max() > step or steps.min() < 0 or steps.max() > 2.5 * np.median(steps):
         raise InvalidHeader("the samples are not evenly spaced in time; resample them before the upload")
     # Times are written with few digits, so that 500 Hz must not become 499.999999.
     return float(f"{1 / step:.6g}")

@@ -7,7 +7,17 @@ from dataclasses import replace
 
 from exchangeai.bus import Facts
 from exchangeai.facts import Epoch, RunFact, RunState
-from services.trainer.report import Activity, EpochDone, Failed, Finished, Report, Resumed, StepDone, Stopped
+from services.trainer.report import (
+    Activity,
+    Alive,
+    EpochDone,
+    Failed,
+    Finished,
+    Report,
+    Resumed,
+    StepDone,
+    Stopped,
+)
 
 WRITE_EVERY_S = 0.5
 
@@ -47,6 +57,8 @@ class Follower:
                 self._epochs = (*self._epochs, report.epoch)
                 self._best_epoch = report.best_epoch
                 self._share = report.epoch.epoch / self._max_epochs
+            case Alive():
+                return
             case Stopped():
                 self.stopped = True
             case Failed():

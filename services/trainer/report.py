@@ -22,6 +22,10 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=
     best_epoch: int
 
 
+class Alive(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="alive"):
+    """Something was done that takes no place among the steps: a file came, a batch was judged."""
+
+
 class StepDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="progress"):
     """So many of the epoch's steps are done."""
 
@@ -51,7 +55,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag
     """The model and the result are in the run's folder."""
 
 
-Report = Activity | Resumed | StepDone | EpochDone | Stopped | Failed | Finished
+Report = Activity | Resumed | Alive | StepDone | EpochDone | Stopped | Failed | Finished
 
 
 def emit(report: Report) -> None:

@@ -37,7 +37,7 @@ def main() -> int:
     records = list(read_records(folder))
     try:
         with platform() as stubs:
-            ending = tell(stubs, records, os.environ.get("ARCHITECTURE", "inception_time"), options)
+            ending = tell(stubs, records, os.environ.get("ARCHITECTURE", "xresnet1d"), options)
     except (DemoFailed, ExchangeError, TimeoutError) as e:
         print(f"the story broke off: {e}", file=sys.stderr)
         return 1

@@ -16,6 +16,7 @@ from exchangeai.errors import EmptyFile, InvalidHeader, MissingFile, Truncated, 
 from exchangeai.formats._people import date_of
 from exchangeai.formats._rates import checked_rate
 
+_LOOK_BYTES = 8192
 _MAX_SIGNALS = 1024
 _MAX_SAMPLES_PER_FRAME = 1000
 _MAX_SKEW = 1_000_000
@@ -76,8 +77,11 @@ class Header:
 
 def looks_like_header(head: bytes) -> bool:
     """Whether the bytes begin with a record line, and with a signal line where there are signals."""
-    lines, _ = _lines(head)
-    if not lines or b"\0" in head[:256]:
+    # Called for each file of an upload: signals must be told apart without decoding all of them.
+    if b"\0" in head[:256]:
+        return False
+    lines, _ = _lines(head[:_LOOK_BYTES])
+    if not lines:
         return False
     record = _RECORD.fullmatch(lines[0])
     if record is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, cast
 
-from services.trainer.orphan import die_with_parent
+from exchangeai.orphans import die_with_parent
 
 
 def main(arguments: list[str]) -> None:

@@ -32,13 +32,13 @@ from exchangeai.dataset import (
     open_part,
 )
 from exchangeai.errors import ContractViolation, ExchangeError, Unavailable
+from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, network, objective
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.finish import finish
 from services.trainer.job import BASE_FILE, CHECKPOINT_FILE, STOPPED, Job, checkpoint_key, read_job
 from services.trainer.loop import StopRequested, predict, train
-from services.trainer.orphan import die_with_parent
 from services.trainer.ranks import joined
 from services.trainer.report import Activity, Alive, Failed, Report, Stopped, emit
 from services.trainer.tensors import seed_all

@@ -36,9 +36,10 @@ def main() -> None:
     records = [r for _, r in zip(range(RECORDINGS), read_records(), strict=False)]
     with tempfile.TemporaryDirectory(prefix="exchangeai-bench-") as folder:
         reference = _bare_rate(records[:REFERENCE_RECORDINGS], Path(folder))
-        with running_platform(
-            Path(folder) / "data", environment={}, say=_say, measured=True
-        ) as platform, ExitStack() as stack:
+        with (
+            running_platform(Path(folder) / "data", environment={}, say=_say, measured=True) as platform,
+            ExitStack() as stack,
+        ):
             stubs = connect(platform.addresses, stack)
             begin = time.perf_counter()
             sent = upload(stubs.ingest, records, Path(folder))
@@ -82,14 +83,18 @@ def _stages(platform: Platform) -> dict[str, float]:
             seconds[f"{name}: {stage}"] = float(value)
         for method, value in re.findall(r'exchangeai_work_seconds_sum\{event="([\w.]+)"\} (\S+)', text):
             seconds[f"{name}: whole of {method.rsplit('.', 1)[-1]}"] = float(value)
-        for method, value in re.findall(r'exchangeai_rpc_seconds_sum\{method="([\w./]+Upload)"\} (\S+)', text):
+        for method, value in re.findall(
+            r'exchangeai_rpc_seconds_sum\{method="([\w./]+Upload)"\} (\S+)', text
+        ):
             seconds[f"{name}: whole of {method.rsplit('/', 1)[-1]}"] = float(value)
     total = sum(v for k, v in seconds.items() if "whole" not in k) or 1.0
     return {k: round(v / total, 3) for k, v in seconds.items()}
 
 
 def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return found.stdout.strip()
 
 

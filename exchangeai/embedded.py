@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +13,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from exchangeai.errors import ExchangeError
+from exchangeai.orphans import death_pact
 
 T = TypeVar("T")
-_PR_SET_PDEATHSIG = 1
 _BETWEEN_SIGNALS_S = 0.3
 """Two signals sent at once would arrive as one."""
 
@@ -86,7 +84,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=death_pact(os.getpid()),  # noqa: PLW1509 (it takes no lock)
             )
         finally:
             if output:
@@ -105,7 +103,11 @@ class ServerProcess:
     def check(self) -> None:
         """Raise ServerFailed, with the end of its log, when it has ended."""
         if (status := self.returncode) is not None:
-            tail = b"\n".join(self._log.read_bytes().splitlines()[-5:]).decode(errors="replace") if self._log else ""
+            tail = (
+                b"\n".join(self._log.read_bytes().splitlines()[-5:]).decode(errors="replace")
+                if self._log
+                else ""
+            )
             raise ServerFailed(f"{self.name} ended with status {status}. {tail}".strip())
 
     def terminate(self) -> None:
@@ -146,7 +148,3 @@ class ServerProcess:
 def _inherited() -> dict[str, str]:
     # Servers get no secrets of ours by way of the environment.
     return {k: v for k, v in os.environ.items() if not k.startswith("EXCHANGEAI_")}
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

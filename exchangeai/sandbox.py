@@ -26,13 +26,13 @@ from typing import BinaryIO
 
 from exchangeai import errors
 from exchangeai.errors import ExchangeError, ReaderCrashed
+from exchangeai.orphans import die_with_parent
 
 _READY, _RESULT, _FAILURE = b"+", b"=", b"!"
 _HEAD_BYTES = 5
 _START_TIMEOUT_S = 60.0
 _OPEN_FILES = 64
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_PR_SET_PDEATHSIG = 1
 _STDERR_TAIL_BYTES = 2000
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,8 @@ def main(arguments: list[str]) -> None:
     # What a library prints must not get between the frames.
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    _die_with_parent()
+    # A child in an endless loop never sees that its pipe was closed.
+    die_with_parent()
     _leave_the_network()
     module, _, name = target.partition(":")
     function: Callable[[bytes], bytes] = getattr(importlib.import_module(module), name)
@@ -232,14 +233,6 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes, mapped + memory_bytes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _die_with_parent() -> None:
-    # A child in an endless loop never sees that its pipe was closed.
-    try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-    except (OSError, AttributeError):
-        return
 
 
 def _leave_the_network() -> None:

@@ -23,12 +23,12 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 RPCS = Counter("exchangeai_rpcs_total", "gRPC calls by method and status", ["method", "status"])
 RPC_SECONDS = Histogram("exchangeai_rpc_seconds", "Duration of gRPC calls", ["method"])
-WORK = Counter(
-    "exchangeai_work_total", "Messages of work queues by event and outcome", ["event", "outcome"]
-)
+WORK = Counter("exchangeai_work_total", "Messages of work queues by event and outcome", ["event", "outcome"])
 WORK_SECONDS = Histogram("exchangeai_work_seconds", "Duration of handling a message", ["event"])
 UPLOADS = Counter("exchangeai_uploads_total", "Uploaded records by format and outcome", ["format", "outcome"])
-PREDICTIONS = Counter("exchangeai_predictions_total", "Predictions by model and outcome", ["model", "outcome"])
+PREDICTIONS = Counter(
+    "exchangeai_predictions_total", "Predictions by model and outcome", ["model", "outcome"]
+)
 STAGE_SECONDS = Histogram("exchangeai_stage_seconds", "Time spent in a stage of the pipeline", ["stage"])
 RUNS_ACTIVE = Gauge("exchangeai_runs_active", "Training runs being worked on")
 
@@ -40,7 +40,8 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{record.msecs:03.0f}Z",
             "level": record.levelname,
             "service": self._service,
             "logger": record.name,

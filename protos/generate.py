@@ -32,7 +32,7 @@ def write_dependencies(path: Path) -> None:
     files = descriptor_pb2.FileDescriptorSet()
     for module in (descriptor_pb2, duration_pb2, timestamp_pb2, field_mask_pb2, any_pb2):
         module.DESCRIPTOR.CopyToProto(files.file.add())
-    files.file.add().ParseFromString(validate_pb._DESC.proto.to_binary())  # pyright: ignore
+    files.file.add().ParseFromString(validate_pb._DESC.proto.to_binary())  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
     path.write_bytes(files.SerializeToString())
 
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from nats.errors import ConnectionClosedError, NoRespondersError, NoServersError, StaleConnectionError
 from nats.errors import AuthorizationError as NatsAuthorizationError
+from nats.errors import ConnectionClosedError, NoRespondersError, NoServersError, StaleConnectionError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
 

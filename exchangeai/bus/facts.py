@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -42,7 +42,7 @@ class Change(Generic[T]):
 
 
 class Facts(Generic[T]):
-    """One bucket. Values are JSON of the frozen dataclass `kind`; fields that it does not know are ignored."""
+    """One bucket. Values are JSON of the frozen dataclass `kind`; fields it does not know are ignored."""
 
     def __init__(self, bucket: Callable[[], Any], kind: type[T]) -> None:
         self._open = bucket
@@ -149,7 +149,7 @@ class Facts(Generic[T]):
                 while True:
                     try:
                         entry = await watcher.updates(timeout=_IDLE_S)
-                    except (TimeoutError, asyncio.TimeoutError):
+                    except TimeoutError:
                         if not await self._alive(watcher):
                             log.warning("a watch was lost and begins anew")
                             break
@@ -161,10 +161,8 @@ class Facts(Generic[T]):
                     else:
                         yield Change(key=entry.key, value=self._decode(entry.value or b""))
             finally:
-                try:
+                with suppress(NatsError):
                     await watcher.stop()
-                except NatsError:
-                    pass
 
     async def _alive(self, watcher: KeyValue.KeyWatcher) -> bool:
         # nats-py may not notice that the server forgot its ephemeral consumer (issue 510), so we ask.
@@ -210,10 +208,9 @@ class FactIndex(Generic[T]):
             yield key, self._items.get(key)
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda: self._newer(seen, key))
-                changed = sorted(
-                    (at, k) for k, at in self._touched.items() if at > seen and key in (None, k)
-                )
+                while not self._newer(seen, key):
+                    await self._changed.wait()
+                changed = sorted((at, k) for k, at in self._touched.items() if at > seen and key in (None, k))
                 seen = self._version
             for _, k in changed:
                 yield k, self._items.get(k)

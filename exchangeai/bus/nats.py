@@ -173,7 +173,7 @@ async def open_bus(config: BusConfig, name: str) -> AsyncIterator[Bus]:
     finally:
         try:
             await asyncio.wait_for(client.drain(), 5)
-        except (TimeoutError, asyncio.TimeoutError, nats.errors.Error):
+        except (TimeoutError, nats.errors.Error):
             await client.close()
 
 

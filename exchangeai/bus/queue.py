@@ -47,7 +47,7 @@ class Delivery:
         """Set when the service drains: long work should save its state and raise Later."""
 
     async def progress(self) -> None:
-        """Tell the server that the work goes on, so that nobody else gets it. Call it for real progress only."""
+        """Tell the server that the work goes on, so that nobody else gets it; only after real progress."""
         try:
             await self._message.in_progress()
         except NatsError:
@@ -144,7 +144,9 @@ class Consumer(Generic[E]):
             except Exception as e:
                 log.warning("handling %s failed (attempt %d)", self._name, delivery.attempt, exc_info=True)
                 if delivery.attempt >= self._max_deliver:
-                    await self._bury(message, f"failed {delivery.attempt} times, last with {type(e).__name__}")
+                    await self._bury(
+                        message, f"failed {delivery.attempt} times, last with {type(e).__name__}"
+                    )
                     return "dead"
                 await message.nak(delay=_BACKOFF_S[min(delivery.attempt, len(_BACKOFF_S)) - 1])
                 return "retried"
@@ -156,7 +158,7 @@ class Consumer(Generic[E]):
         await delivery.progress()
         try:
             await asyncio.wait_for(self._stopping.wait(), min(delay_s, _FETCH_S))
-        except (TimeoutError, asyncio.TimeoutError):
+        except TimeoutError:
             return False
         return True
 
@@ -165,8 +167,6 @@ class Consumer(Generic[E]):
             "Nats-Msg-Id": f"{WORK}:{message.metadata.sequence.stream}",
             "Reason": reason.replace("\n", " ")[:1000],
         }
-        await patiently(
-            lambda: self._js.publish(DEAD_PREFIX + self._name, message.data, headers=headers)
-        )
+        await patiently(lambda: self._js.publish(DEAD_PREFIX + self._name, message.data, headers=headers))
         await message.term()
         log.warning("dead letter", extra={"fields": {"event": self._name, "reason": reason}})

@@ -75,9 +75,7 @@ _UNIT: dict[int, Unit] = {
 }
 
 
-def recording_to_proto(
-    fact: RecordingFact, preprocessed: PreprocessedFact | None
-) -> recording_pb2.Recording:
+def recording_to_proto(fact: RecordingFact, preprocessed: PreprocessedFact | None) -> recording_pb2.Recording:
     """A recording with the state of its preprocessing."""
     message = recording_pb2.Recording(
         recording_id=fact.recording_id,

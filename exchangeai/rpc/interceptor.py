@@ -40,6 +40,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
+        """Hand out the method, wrapped by its shape."""
         handler: Any = await continuation(handler_call_details)
         method = cast("str", handler_call_details.method)
         if handler is None or method.startswith(_EXEMPT):
@@ -55,9 +56,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):
             return grpc.stream_unary_rpc_method_handler(call.stream_in(handler.stream_unary), **serialisers)
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(call.stream_out(handler.unary_stream), **serialisers)
-        return grpc.stream_stream_rpc_method_handler(
-            call.stream_both(handler.stream_stream), **serialisers
-        )
+        return grpc.stream_stream_rpc_method_handler(call.stream_both(handler.stream_stream), **serialisers)
 
 
 class _Calls:

@@ -12,7 +12,6 @@ import msgspec
 from exchangeai.config import StoreConfig
 from exchangeai.embedded import Credentials, ServerProcess, executable
 
-
 _PORTS = (
     "s3.port",
     "s3.port.grpc",

@@ -75,9 +75,7 @@ class BlockingStore:
         bucket, name = self._locate(key)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self._retry(
-            lambda: self._client.fput_object(bucket, name, str(path), metadata={"sha256": digest})
-        )
+        self._retry(lambda: self._client.fput_object(bucket, name, str(path), metadata={"sha256": digest}))
 
     def get(self, key: str) -> bytes:
         """The object's bytes. Raises NotFound, or DamagedObject when the digest is wrong."""

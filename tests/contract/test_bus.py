@@ -22,7 +22,9 @@ Handler = Callable[[RecordingIngested, Delivery], Awaitable[None]]
 
 
 @asynccontextmanager
-async def consuming(bus: Bus, handler: Handler, concurrency: int = 2, **options: float) -> AsyncIterator[None]:
+async def consuming(
+    bus: Bus, handler: Handler, concurrency: int = 2, **options: float
+) -> AsyncIterator[None]:
     work = bus.consume(
         RecordingIngested, "preprocess-RecordingIngested", handler, concurrency=concurrency, **options
     )
@@ -165,9 +167,13 @@ async def test_a_full_stream_refuses(tmp_path: Path) -> None:
     server = start_bus(tmp_path)
     try:
         async with open_bus(replace(server.config, max_work_bytes=20_000), "test") as bus:
-            with pytest.raises(Overloaded, match="full"):
+
+            async def fill() -> None:
                 for i in range(500):
                     await bus.publish(DatasetRequested(dataset_id="x" * 60), dedup_id=str(i))
+
+            with pytest.raises(Overloaded, match="full"):
+                await fill()
     finally:
         server.process.kill()
 

@@ -164,6 +164,4 @@ def test_unknown_ids_are_not_found(stubs: Stubs) -> None:
     with pytest.raises(NotFound):
         invoke(stubs.ingest.Get, ingest_service_pb2.GetRequest(recording_id=unknown))
     with pytest.raises(NotFound):
-        invoke(
-            stubs.preprocess.GetWindows, preprocess_service_pb2.GetWindowsRequest(recording_id=unknown)
-        )
+        invoke(stubs.preprocess.GetWindows, preprocess_service_pb2.GetWindowsRequest(recording_id=unknown))

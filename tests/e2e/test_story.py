@@ -14,6 +14,7 @@ from demo.predict import predict
 from demo.train import build_dataset, train, wait_until_served
 from demo.wfdb_files import write_table, write_wfdb
 from exchangeai.errors import NotFound, NotReady
+from exchangeai.leads import STANDARD_12
 from exchangeai.rpc import invoke, stream
 from exchangeai.v1 import (
     inference_service_pb2,
@@ -52,7 +53,7 @@ def test_a_recording_says_what_its_file_said(stubs: Stubs, uploaded: Uploaded) -
     recording_id = uploaded.ids[record.name]
     found = invoke(stubs.ingest.Get, ingest_service_pb2.GetRequest(recording_id=recording_id)).recording
     assert found.format == "wfdb"
-    assert [x.name for x in found.leads] == "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6".split()
+    assert tuple(x.name for x in found.leads) == STANDARD_12
     assert {x.sampling_rate_hz for x in found.leads} == {100.0}
     assert found.patient.age_years == record.age_years
     assert found.preprocessing_state == recording_pb2.PREPROCESSING_STATE_DONE
@@ -63,9 +64,7 @@ def test_a_recording_says_what_its_file_said(stubs: Stubs, uploaded: Uploaded) -
     np.testing.assert_allclose(np.stack(leads), record.signal_mv, atol=6e-4)
 
 
-def test_the_same_file_again_is_the_same_recording(
-    stubs: Stubs, uploaded: Uploaded, tmp_path: Path
-) -> None:
+def test_the_same_file_again_is_the_same_recording(stubs: Stubs, uploaded: Uploaded, tmp_path: Path) -> None:
     files = write_wfdb(tmp_path, uploaded.records[0])
     parts = []
     for path in files:
@@ -168,7 +167,9 @@ def test_runs_and_architectures_are_listed(stubs: Stubs, run: run_pb2.Run) -> No
     assert all(a.parameters > 1000 for a in listed)
 
 
-def test_a_deleted_recording_is_gone(stubs: Stubs, tmp_path: Path, uploaded: Uploaded, run: run_pb2.Run) -> None:
+def test_a_deleted_recording_is_gone(
+    stubs: Stubs, tmp_path: Path, uploaded: Uploaded, run: run_pb2.Run
+) -> None:
     recording_id = uploaded.ids[uploaded.records[-1].name]
     answer = invoke(stubs.ingest.Delete, ingest_service_pb2.DeleteRequest(recording_id=recording_id))
     assert run.dataset_id in answer.dataset_ids

@@ -84,8 +84,14 @@ class Config:
 
 
 def test_config_comes_from_the_environment() -> None:
-    env = {"EXCHANGEAI_BUS_URL": "nats://n", "EXCHANGEAI_BUS_REPLICAS": "3", "EXCHANGEAI_KEEP": "no",
-           "EXCHANGEAI_STORE_URL": "s3://y", "EXCHANGEAI_LIMIT": "7", "EXCHANGEAI_WORK_DIR": "/w"}  # fmt: skip
+    env = {
+        "EXCHANGEAI_BUS_URL": "nats://n",
+        "EXCHANGEAI_BUS_REPLICAS": "3",
+        "EXCHANGEAI_KEEP": "no",
+        "EXCHANGEAI_STORE_URL": "s3://y",
+        "EXCHANGEAI_LIMIT": "7",
+        "EXCHANGEAI_WORK_DIR": "/w",
+    }
     config = from_env(Config, env)
     assert (config.bus.url, config.bus.replicas, config.keep) == ("nats://n", 3, False)
     assert (config.store.url, config.limit, config.work_dir) == ("s3://y", 7, Path("/w"))

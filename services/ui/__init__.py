@@ -1,1 +1,1 @@
-
+"""The user interface: pages in the browser over the other services."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-import dash_mantine_components as dmc
+import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import Dash, Input, Output, State, dcc, html, no_update
 from flask import Response
 
@@ -72,7 +72,7 @@ def _shell() -> Any:
     )
 
 
-def _navigation(app: Dash) -> None:
+def _navigation(app: Any) -> None:
     @app.callback(
         Output("page", "children"),
         Output("nav-analyse", "className"),
@@ -84,7 +84,7 @@ def _navigation(app: Dash) -> None:
         training = (pathname or "/").startswith("/fine-tune")
         wanted = "page-finetune" if training else "page-analyse"
         # Within a page only its parts change, so that a form or a drop is not lost.
-        kept = isinstance(shown, dict) and shown.get("props", {}).get("id") == wanted  # pyright: ignore
+        kept = cast("Any", shown)["props"].get("id") == wanted if isinstance(shown, dict) else False
         page = no_update if kept else finetune.layout() if training else analyse.layout()
         return page, "nav" if training else "nav active", "nav active" if training else "nav"
 

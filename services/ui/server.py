@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,7 +48,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 @asynccontextmanager
-async def serving(application: Any, host: str, port: int) -> AsyncIterator[int]:
+async def serving(application: Any, host: str, port: int) -> AsyncGenerator[int, None]:
     """Serve until the block ends; yields the port. Then waits up to `DRAIN_S` for requests in flight."""
     counted = _Counted(application)
     server = make_server(host, port, counted, threaded=True, request_handler=_Quiet)

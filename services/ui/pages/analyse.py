@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, cast
 
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, dcc, html, no_update
+import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
+from dash import Input, Output, State, ctx, dcc, html, no_update
 
 from exchangeai.errors import ExchangeError, NotReady
 from exchangeai.leads import STANDARD_12
@@ -14,7 +14,7 @@ from services.ui.figures.ecg_paper import GRAPH_CONFIG, draw, footer
 from services.ui.figures.geometry import lay_out
 from services.ui.gateway import Gateway
 from services.ui.pages import analyse_parts as parts
-from services.ui.pages.notices import empty, problem
+from services.ui.pages.notices import POLITE, empty, problem
 from services.ui.views import Stated, UploadView
 
 MAX_FILE_BYTES = 50 << 20
@@ -29,7 +29,7 @@ def layout() -> Any:
             dcc.Interval(id="worklist-tick", interval=1000, disabled=True),
             html.Section(
                 className="panel intake",
-                **{"aria-label": "Recordings"},  # pyright: ignore[reportArgumentType]
+                **_named("Recordings"),
                 children=[
                     dcc.Upload(
                         id="drop",
@@ -44,7 +44,7 @@ def layout() -> Any:
                             ]
                         ),
                     ),
-                    dcc.Loading(html.Div(id="drop-outcome", **{"aria-live": "polite"}), type="dot"),  # pyright: ignore
+                    dcc.Loading(html.Div(id="drop-outcome", **POLITE), type="dot"),
                     _stating_form(),
                     html.Div([html.Span("Worklist"), html.Span("← → steps", className="quiet")], className="list-head"),
                     html.Div(id="worklist", className="worklist"),
@@ -52,7 +52,7 @@ def layout() -> Any:
             ),
             html.Section(
                 className="tracing",
-                **{"aria-label": "Tracing"},  # pyright: ignore[reportArgumentType]
+                **_named("Tracing"),
                 children=[
                     html.Div(id="record-header"),
                     html.Div(
@@ -61,10 +61,10 @@ def layout() -> Any:
                             dmc.SegmentedControl(
                                 id="paper-layout",
                                 value="3x4+1",
-                                data=[{"value": "3x4+1", "label": "3×4+1"}, {"value": "12x1", "label": "12×1"}],  # pyright: ignore
+                                data=[{"value": "3x4+1", "label": "3×4+1"}, {"value": "12x1", "label": "12×1"}],
                             ),
                             dmc.Select(id="paper-start", w=150, value="0", data=["0"], style={"display": "none"},
-                                       **{"aria-label": "Part of the recording"}),  # pyright: ignore
+                                       **_named("Part of the recording")),
                         ],
                     ),
                     dcc.Loading(html.Div(id="paper", className="paper"), type="dot", delay_show=300),
@@ -81,13 +81,17 @@ def layout() -> Any:
                             html.H2("Model"),
                             dmc.Select(id="model", label="Run this model", placeholder="No model yet", data=[]),
                             dmc.Button("Run", id="predict", disabled=True, fullWidth=True, mt="sm"),
-                            dcc.Loading(html.Div(id="findings", **{"aria-live": "polite"}), type="dot"),  # pyright: ignore
+                            dcc.Loading(html.Div(id="findings", **POLITE), type="dot"),
                         ],
                     ),
                 ],
             ),
         ],
     )  # fmt: skip
+
+
+def _named(label: str) -> dict[str, Any]:
+    return {"aria-label": label}
 
 
 def _stating_form() -> Any:
@@ -116,7 +120,7 @@ def decode(contents: list[str], names: list[str]) -> dict[str, bytes]:
     return {n: base64.b64decode(c.partition(",")[2]) for c, n in zip(contents, names, strict=True)}
 
 
-def register(app: Dash, gateway: Gateway) -> None:
+def register(app: Any, gateway: Gateway) -> None:
     """Connect the page to the services."""
 
     @app.callback(
@@ -167,7 +171,8 @@ def register(app: Dash, gateway: Gateway) -> None:
         Input("worklist-tick", "n_intervals"),
     )
     def show_lists(pathname: Any, names: Any, _tick: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        chosen, names = chosen_id(pathname), names or {}
+        chosen = chosen_id(pathname)
+        names = cast("dict[str, str]", names or {})
         try:
             listed, total = gateway.recordings()
             current = next((r for r in listed if r.recording_id == chosen), None)
@@ -246,9 +251,7 @@ def register(app: Dash, gateway: Gateway) -> None:
         prevent_initial_call=True,
     )
     def predict(_clicks: Any, pathname: Any, model: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        from dash import ctx
-
-        if ctx.triggered_id != "predict" or not model:
+        if cast("Any", ctx).triggered_id != "predict" or not model:
             # Findings of the recording seen before must not stand beside this one.
             return None
         name, _, version = str(model).rpartition(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dash_mantine_components as dmc
+import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import dcc, html
 
 from exchangeai.leads import derive_limb_leads

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import Any
+from typing import Any, cast
 
-import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
+import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
+from dash import Input, Output, State, ctx, dcc, html, no_update
 
 from exchangeai.errors import ExchangeError, InvalidArgument
 from exchangeai.facts import DatasetState, RunState, TrainingOptions
@@ -90,7 +90,7 @@ def _dataset_panel() -> Any:
                     dmc.Select(
                         id="task", label="Labels are", value="multi", mt="xs",
                         data=[{"value": "multi", "label": "any number for each recording"},
-                              {"value": "single", "label": "exactly one for each recording"}],  # pyright: ignore
+                              {"value": "single", "label": "exactly one for each recording"}],
                     ),
                     dmc.Button("Build data set", id="build", mt="sm", fullWidth=True),
                     html.P("Split by patient, seeded: 70 % training, 15 % validation, 15 % test.", className="quiet"),
@@ -136,13 +136,13 @@ def run_id_of(pathname: str | None) -> str:
     return (pathname or "").removeprefix("/fine-tune").strip("/")[:64]
 
 
-def register(app: Dash, gateway: Gateway) -> None:
+def register(app: Any, gateway: Gateway) -> None:
     """Connect the page to the services."""
     _register_dataset(app, gateway)
     _register_run(app, gateway)
 
 
-def _register_dataset(app: Dash, gateway: Gateway) -> None:
+def _register_dataset(app: Any, gateway: Gateway) -> None:
     @app.callback(
         Output("table-preview", "children"),
         Output("dataset-name", "value"),
@@ -215,7 +215,7 @@ def _register_dataset(app: Dash, gateway: Gateway) -> None:
         return data, parts.dataset(current) if current else None, not busy, not ready
 
 
-def _register_run(app: Dash, gateway: Gateway) -> None:
+def _register_run(app: Any, gateway: Gateway) -> None:
     @app.callback(
         Output("architecture", "children"),
         Output("architecture", "value"),
@@ -287,7 +287,7 @@ def _register_run(app: Dash, gateway: Gateway) -> None:
         prevent_initial_call=True,
     )
     def steer(_cancel: Any, _resume: Any, pathname: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        act = gateway.cancel_run if ctx.triggered_id == "cancel" else gateway.resume_run
+        act = gateway.cancel_run if cast("Any", ctx).triggered_id == "cancel" else gateway.resume_run
         try:
             act(run_id_of(pathname))
         except ExchangeError as e:

@@ -16,11 +16,17 @@ from services.ui.pages.notices import empty, number
 def progress(share: float, what: str) -> Any:
     """A bar that says its value to screen readers too."""
     percent = round(100 * min(max(share, 0), 1))
+    told: dict[str, Any] = {
+        "aria-label": what,
+        "aria-valuenow": str(percent),
+        "aria-valuemin": "0",
+        "aria-valuemax": "100",
+    }
     return html.Div(
         html.Div(style={"width": f"{percent}%"}),
         className="progress",
         role="progressbar",
-        **{"aria-label": what, "aria-valuenow": str(percent), "aria-valuemin": "0", "aria-valuemax": "100"},  # pyright: ignore
+        **told,
     )
 
 

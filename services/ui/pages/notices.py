@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import dash_mantine_components as dmc
+import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import html
 
 from exchangeai.errors import ExchangeError, Unavailable
+
+POLITE: dict[str, Any] = {"aria-live": "polite"}
+"""Attributes of a place whose changes a screen reader tells."""
 
 _TITLES = {
     "Unavailable": "A service is not answering",

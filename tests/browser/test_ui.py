@@ -1,0 +1,125 @@
+"""From a dropped file to a prediction in a real browser, with the drawing measured in the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from exchangeai.leads import STANDARD_12
+from services.local import Platform
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+NOTICE = "Research use only, not a medical device"
+
+# The pulse is the last trace but one; the lines' pixels come from the drawn SVG path itself.
+MEASURE = """() => {
+  const plot = document.querySelector('#ecg .js-plotly-plot');
+  const full = plot._fullLayout;
+  const index = plot.data.findIndex(t => t.name === 'calibration');
+  const paths = Array.from(plot.querySelectorAll('.scatterlayer .trace .js-line')).map(p => p.getAttribute('d'));
+  return {
+    px_per_s: full.xaxis._length / (full.xaxis.range[1] - full.xaxis.range[0]),
+    px_per_mv: full.yaxis._length / (full.yaxis.range[1] - full.yaxis.range[0]),
+    pulse: paths[index].split('M')[1],
+    pulses: paths[index].split('M').length - 1,
+    labels: Array.from(plot.querySelectorAll('.annotation-text')).map(t => t.textContent),
+    width: plot.querySelector('.main-svg').getBoundingClientRect().width,
+    traces: plot.data.length - 2,
+  };
+}"""
+
+
+def corners(path: str) -> list[tuple[float, float]]:
+    """Points of an SVG path of absolute M, L, H and V."""
+    points: list[tuple[float, float]] = []
+    x = y = 0.0
+    for token in path.replace("L", " L").replace("H", " H").replace("V", " V").split():
+        if token[0] == "H":
+            x = float(token[1:])
+        elif token[0] == "V":
+            y = float(token[1:])
+        else:
+            x, y = (float(v) for v in token.lstrip("L").split(","))
+        points.append((x, y))
+    return points
+
+
+def drop_csv(page: Page, platform: Platform, path: Path) -> None:
+    """Drop a file that does not state its rate, then state it."""
+    page.goto(platform.ui_url)
+    page.locator("#drop input[type=file]").set_input_files(str(path))
+    expect(page.locator("#stating")).to_be_visible()
+    page.fill("#stated-rate", "500")
+    page.click("#stated-unit")
+    page.get_by_role("option", name="mV", exact=True).click()
+    page.click("#state-it")
+    expect(page.locator("#ecg .scatterlayer .trace").first).to_be_visible()
+
+
+def test_upload_is_drawn_to_scale_and_predicted(
+    page: Page, platform: Platform, csv_ecg: Path, tiny: str, asked: list[str]
+) -> None:
+    drop_csv(page, platform, csv_ecg)
+    for layout, rows in (("3×4+1", 4), ("12×1", 12)):
+        page.get_by_text(layout, exact=True).click()
+        page.wait_for_function(
+            f"document.querySelectorAll('#ecg .annotation-text').length === {12 if rows == 12 else 13}"
+        )
+        drawn: dict[str, Any] = page.evaluate(MEASURE)
+        assert drawn["px_per_s"] == pytest.approx(100)
+        assert drawn["px_per_mv"] == pytest.approx(40)
+        assert drawn["width"] == 1080
+        assert drawn["pulses"] == rows
+        assert set(STANDARD_12) <= set(drawn["labels"])
+        points = corners(drawn["pulse"])
+        steps = [
+            (round(b[0] - a[0], 1), round(b[1] - a[1], 1)) for a, b in zip(points, points[1:], strict=False)
+        ]
+        # 10 mm up, 5 mm across, 10 mm down at 4 px a mm; each edge moves along one axis only.
+        assert steps == [(8, 0), (0, -40), (20, 0), (0, 40), (8, 0)]
+    expect(page.locator("#heart-rate")).to_have_text("75")
+    page.click("#predict")
+    expect(page.locator(".finding")).to_have_count(5)
+    expect(page.locator(".finding-verdict").first).to_contain_text("threshold")
+    expect(page.locator("#provenance")).to_contain_text(tiny)
+    origin = urlsplit(platform.ui_url).netloc
+    foreign = [u for u in asked if urlsplit(u).scheme in ("http", "https") and urlsplit(u).netloc != origin]
+    assert foreign == []
+
+
+def test_unreadable_file_stays_listed_with_its_reason(page: Page, platform: Platform, tmp_path: Path) -> None:
+    text = tmp_path / "letter.dcm"
+    text.write_text("Dear colleague, this is no ECG.")
+    page.goto(platform.ui_url)
+    page.locator("#drop input[type=file]").set_input_files(str(text))
+    item = page.locator(".worklist-item", has_text="letter.dcm")
+    expect(item).to_contain_text("unreadable")
+    expect(page.locator(".problem")).to_contain_text("could not be read")
+    page.reload()
+    expect(page.locator(".worklist-item", has_text="letter.dcm")).to_contain_text("unreadable")
+
+
+@pytest.mark.parametrize("address", ["/", "/analyse", "/fine-tune"])
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_each_page_says_what_it_is_for_in_light_and_dark(
+    page: Page, platform: Platform, address: str, width: int, tmp_path: Path
+) -> None:
+    trouble: list[str] = []
+    page.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
+    page.set_viewport_size({"width": width, "height": 1000})
+    answer = page.goto(platform.ui_url + address)
+    assert answer is not None
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    expect(page.get_by_text(NOTICE)).to_be_visible()
+    expect(page.locator("#worklist, #runs").first).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == "en"
+    page.screenshot(path=str(tmp_path / "light.png"))
+    page.get_by_label("Dark").check(force=True)
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    page.screenshot(path=str(tmp_path / "dark.png"))
+    assert trouble == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +22,13 @@ MEASURE = """() => {
   const plot = document.querySelector('#ecg .js-plotly-plot');
   const full = plot._fullLayout;
   const index = plot.data.findIndex(t => t.name === 'calibration');
-  const paths = Array.from(plot.querySelectorAll('.scatterlayer .trace .js-line')).map(p => p.getAttribute('d'));
+  const group = plot.querySelectorAll('.scatterlayer .trace')[index];
+  const paths = Array.from(group.querySelectorAll('.js-line')).map(p => p.getAttribute('d'));
   return {
     px_per_s: full.xaxis._length / (full.xaxis.range[1] - full.xaxis.range[0]),
     px_per_mv: full.yaxis._length / (full.yaxis.range[1] - full.yaxis.range[0]),
-    pulse: paths[index].split('M')[1],
-    pulses: paths[index].split('M').length - 1,
+    pulse: paths[0].slice(1),
+    pulses: paths.length,
     labels: Array.from(plot.querySelectorAll('.annotation-text')).map(t => t.textContent),
     width: plot.querySelector('.main-svg').getBoundingClientRect().width,
     traces: plot.data.length - 2,
@@ -67,9 +69,7 @@ def test_upload_is_drawn_to_scale_and_predicted(
     drop_csv(page, platform, csv_ecg)
     for layout, rows in (("3×4+1", 4), ("12×1", 12)):
         page.get_by_text(layout, exact=True).click()
-        page.wait_for_function(
-            f"document.querySelectorAll('#ecg .annotation-text').length === {12 if rows == 12 else 13}"
-        )
+        expect(page.locator("#ecg .annotation-text")).to_have_count(12 if rows == 12 else 13)
         drawn: dict[str, Any] = page.evaluate(MEASURE)
         assert drawn["px_per_s"] == pytest.approx(100)
         assert drawn["px_per_mv"] == pytest.approx(40)
@@ -77,9 +77,7 @@ def test_upload_is_drawn_to_scale_and_predicted(
         assert drawn["pulses"] == rows
         assert set(STANDARD_12) <= set(drawn["labels"])
         points = corners(drawn["pulse"])
-        steps = [
-            (round(b[0] - a[0], 1), round(b[1] - a[1], 1)) for a, b in zip(points, points[1:], strict=False)
-        ]
+        steps = [(round(b[0] - a[0], 1), round(b[1] - a[1], 1)) for a, b in pairwise(points)]
         # 10 mm up, 5 mm across, 10 mm down at 4 px a mm; each edge moves along one axis only.
         assert steps == [(8, 0), (0, -40), (20, 0), (0, 40), (8, 0)]
     expect(page.locator("#heart-rate")).to_have_text("75")

@@ -18,34 +18,77 @@ def learning_curve(epochs: Sequence[Epoch], best_epoch: int, *, dark: bool = Fal
         _line("Validation loss", x, [e.validation_loss for e in epochs], "#e8590c"),
         {**_line("Validation macro-AUROC", x, auroc, "#1c7ed6"), "yaxis": "y2"},
     ]
-    marks = [] if not best_epoch else [
-        {"type": "line", "x0": best_epoch, "x1": best_epoch, "y0": 0, "y1": 1, "yref": "paper",
-         "line": {"color": text, "width": 1, "dash": "dash"}}
-    ]  # fmt: skip
-    notes = [] if not best_epoch else [
-        {"x": best_epoch, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False,
-         "text": f"best: epoch {best_epoch}", "font": {"size": 11, "color": text}}
-    ]  # fmt: skip
+    marks = (
+        []
+        if not best_epoch
+        else [
+            {
+                "type": "line",
+                "x0": best_epoch,
+                "x1": best_epoch,
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "line": {"color": text, "width": 1, "dash": "dash"},
+            }
+        ]
+    )
+    notes = (
+        []
+        if not best_epoch
+        else [
+            {
+                "x": best_epoch,
+                "y": 1,
+                "yref": "paper",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "text": f"best: epoch {best_epoch}",
+                "font": {"size": 11, "color": text},
+            }
+        ]
+    )
     axis = {"gridcolor": line, "zeroline": False, "linecolor": line, "rangemode": "tozero"}
     return {
         "data": data,
         "layout": {
-            "height": 280, "margin": {"l": 52, "r": 56, "t": 24, "b": 40}, "shapes": marks, "annotations": notes,
-            "paper_bgcolor": ground, "plot_bgcolor": ground, "hovermode": "x unified",
+            "height": 280,
+            "margin": {"l": 52, "r": 56, "t": 24, "b": 40},
+            "shapes": marks,
+            "annotations": notes,
+            "paper_bgcolor": ground,
+            "plot_bgcolor": ground,
+            "hovermode": "x unified",
             "font": {"family": "system-ui, sans-serif", "size": 12, "color": text},
             "legend": {"orientation": "h", "y": -0.2},
-            "xaxis": {**axis, "title": {"text": "Epoch"}, "dtick": max(1, len(x) // 10), "rangemode": "normal"},
+            "xaxis": {
+                **axis,
+                "title": {"text": "Epoch"},
+                "dtick": max(1, len(x) // 10),
+                "rangemode": "normal",
+            },
             "yaxis": {**axis, "title": {"text": "Loss"}},
-            "yaxis2": {"overlaying": "y", "side": "right", "range": [0.4, 1.0], "showgrid": False,
-                       "title": {"text": "AUROC"}, "zeroline": False},
+            "yaxis2": {
+                "overlaying": "y",
+                "side": "right",
+                "range": [0.4, 1.0],
+                "showgrid": False,
+                "title": {"text": "AUROC"},
+                "zeroline": False,
+            },
         },
-    }  # fmt: skip
+    }
 
 
 def _line(
     name: str, x: list[int], y: Sequence[float | None], colour: str, dash: str = "solid"
 ) -> dict[str, Any]:
     return {
-        "type": "scatter", "mode": "lines+markers", "name": name, "x": x, "y": list(y),
-        "line": {"color": colour, "width": 2, "dash": dash}, "marker": {"size": 5},
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": x,
+        "y": list(y),
+        "line": {"color": colour, "width": 2, "dash": dash},
+        "marker": {"size": 5},
+    }

@@ -36,11 +36,17 @@ def draw(sheet: Sheet, *, dark: bool = False, px_per_mm: int = PX_PER_MM) -> dic
     pen = {"color": ink.trace, "width": 1.25, "simplify": True}
     traces = [
         {
-            "type": "scatter", "mode": "lines", "name": t.lead, "line": pen, "hoverinfo": "skip",
-            "x0": t.x0_mm / SPEED_MM_PER_S, "dx": t.dx_mm / SPEED_MM_PER_S, "y": _packed(t.y_mm),
+            "type": "scatter",
+            "mode": "lines",
+            "name": t.lead,
+            "line": pen,
+            "hoverinfo": "skip",
+            "x0": t.x0_mm / SPEED_MM_PER_S,
+            "dx": t.dx_mm / SPEED_MM_PER_S,
+            "y": _packed(t.y_mm),
         }
         for t in sheet.traces
-    ]  # fmt: skip
+    ]
     # simplify would round the square corners of the pulse.
     square = {**pen, "simplify": False}
     traces += [_strokes("calibration", sheet.pulses, square), _strokes("separator", sheet.separators, square)]
@@ -58,14 +64,19 @@ def draw(sheet: Sheet, *, dark: bool = False, px_per_mm: int = PX_PER_MM) -> dic
             "yaxis": _axis(sheet.height_mm, GAIN_MM_PER_MV, ink),
             "annotations": [
                 {
-                    "text": f"<b>{label.text}</b>", "showarrow": False, "xanchor": "left", "yanchor": "bottom",
-                    "x": label.x_mm / SPEED_MM_PER_S, "y": label.y_mm / GAIN_MM_PER_MV, "borderpad": 0,
+                    "text": f"<b>{label.text}</b>",
+                    "showarrow": False,
+                    "xanchor": "left",
+                    "yanchor": "bottom",
+                    "x": label.x_mm / SPEED_MM_PER_S,
+                    "y": label.y_mm / GAIN_MM_PER_MV,
+                    "borderpad": 0,
                     "font": {"family": "Arial, Liberation Sans, sans-serif", "size": 13, "color": ink.trace},
                 }
                 for label in sheet.labels
             ],
         },
-    }  # fmt: skip
+    }
 
 
 def footer(rates_hz: Sequence[float], *, start_s: float = 0.0, duration_s: float = 0.0) -> str:
@@ -86,11 +97,20 @@ def footer(rates_hz: Sequence[float], *, start_s: float = 0.0, duration_s: float
 def _axis(length_mm: float, mm_per_unit: float, ink: Ink) -> dict[str, Any]:
     step = GRID_MM / mm_per_unit
     return {
-        "range": [0, length_mm / mm_per_unit], "fixedrange": True, "zeroline": False, "showticklabels": False,
-        "ticks": "", "showgrid": True, "gridcolor": ink.major, "gridwidth": 1, "layer": "below traces",
-        "tickmode": "linear", "tick0": 0, "dtick": step,
+        "range": [0, length_mm / mm_per_unit],
+        "fixedrange": True,
+        "zeroline": False,
+        "showticklabels": False,
+        "ticks": "",
+        "showgrid": True,
+        "gridcolor": ink.major,
+        "gridwidth": 1,
+        "layer": "below traces",
+        "tickmode": "linear",
+        "tick0": 0,
+        "dtick": step,
         "minor": {"showgrid": True, "gridcolor": ink.minor, "gridwidth": 1, "tick0": 0, "dtick": step / 5},
-    }  # fmt: skip
+    }
 
 
 def _packed(y_mm: Samples) -> dict[str, str]:
@@ -106,5 +126,11 @@ def _strokes(name: str, lines: Sequence[Line], pen: dict[str, Any]) -> dict[str,
         x += [*(v / SPEED_MM_PER_S for v in line.x_mm), None]
         y += [*(v / GAIN_MM_PER_MV for v in line.y_mm), None]
     return {
-        "type": "scatter", "mode": "lines", "name": name, "line": pen, "hoverinfo": "skip", "x": x, "y": y,
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "line": pen,
+        "hoverinfo": "skip",
+        "x": x,
+        "y": y,
+    }

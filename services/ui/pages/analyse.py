@@ -40,13 +40,19 @@ def layout() -> Any:
                         children=html.Div(
                             [
                                 html.Strong("Drop ECG files here or choose them"),
-                                html.Span("WFDB (.hea with .dat), EDF, DICOM, CSV, NPY · 50 MB each", className="quiet"),
+                                html.Span(
+                                    "WFDB (.hea with .dat), EDF, DICOM, CSV, NPY · 50 MB each",
+                                    className="quiet",
+                                ),
                             ]
                         ),
                     ),
                     dcc.Loading(html.Div(id="drop-outcome", **POLITE), type="dot"),
                     _stating_form(),
-                    html.Div([html.Span("Worklist"), html.Span("← → steps", className="quiet")], className="list-head"),
+                    html.Div(
+                        [html.Span("Worklist"), html.Span("← → steps", className="quiet")],
+                        className="list-head",
+                    ),
                     html.Div(id="worklist", className="worklist"),
                 ],
             ),
@@ -61,10 +67,19 @@ def layout() -> Any:
                             dmc.SegmentedControl(
                                 id="paper-layout",
                                 value="3x4+1",
-                                data=[{"value": "3x4+1", "label": "3×4+1"}, {"value": "12x1", "label": "12×1"}],
+                                data=[
+                                    {"value": "3x4+1", "label": "3×4+1"},
+                                    {"value": "12x1", "label": "12×1"},
+                                ],
                             ),
-                            dmc.Select(id="paper-start", w=150, value="0", data=["0"], style={"display": "none"},
-                                       **_named("Part of the recording")),
+                            dmc.Select(
+                                id="paper-start",
+                                w=150,
+                                value="0",
+                                data=["0"],
+                                style={"display": "none"},
+                                **_named("Part of the recording"),
+                            ),
                         ],
                     ),
                     dcc.Loading(html.Div(id="paper", className="paper"), type="dot", delay_show=300),
@@ -79,7 +94,9 @@ def layout() -> Any:
                         className="panel",
                         children=[
                             html.H2("Model"),
-                            dmc.Select(id="model", label="Run this model", placeholder="No model yet", data=[]),
+                            dmc.Select(
+                                id="model", label="Run this model", placeholder="No model yet", data=[]
+                            ),
                             dmc.Button("Run", id="predict", disabled=True, fullWidth=True, mt="sm"),
                             dcc.Loading(html.Div(id="findings", **POLITE), type="dot"),
                         ],
@@ -87,7 +104,7 @@ def layout() -> Any:
                 ],
             ),
         ],
-    )  # fmt: skip
+    )
 
 
 def _named(label: str) -> dict[str, Any]:
@@ -229,9 +246,12 @@ def register(app: Any, gateway: Gateway) -> None:
         )
 
     @app.callback(
-        Output("model", "data"), Output("model", "value"), Output("predict", "disabled"),
-        Input("url", "pathname"), State("model", "value"),
-    )  # fmt: skip
+        Output("model", "data"),
+        Output("model", "value"),
+        Output("predict", "disabled"),
+        Input("url", "pathname"),
+        State("model", "value"),
+    )
     def offer_models(pathname: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             models = [m for m in gateway.models() if m.approved]

@@ -113,7 +113,8 @@ def findings(p: PredictionView) -> Any:
                         ],
                     ),
                     html.Span(
-                        f"{'above' if f.probability >= f.threshold else 'below'} threshold {number(f.threshold)}"
+                        ("above" if f.probability >= f.threshold else "below")
+                        + f" threshold {number(f.threshold)}"
                         + (" · most probable" if f.present and f.probability < f.threshold else ""),
                         className="finding-verdict",
                     ),

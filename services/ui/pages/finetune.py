@@ -80,25 +80,39 @@ def _dataset_panel() -> Any:
                 children=[
                     html.Summary("New data set from a label table"),
                     dcc.Upload(
-                        id="table", className="drop", max_size=64 << 20,
-                        children=html.Div([html.Strong("Drop a CSV table or choose it"),
-                                           html.Span("one row a recording, with a header line", className="quiet")]),
+                        id="table",
+                        className="drop",
+                        max_size=64 << 20,
+                        children=html.Div(
+                            [
+                                html.Strong("Drop a CSV table or choose it"),
+                                html.Span("one row a recording, with a header line", className="quiet"),
+                            ]
+                        ),
                     ),
                     html.Div(id="table-preview"),
                     dmc.TextInput(id="dataset-name", label="Name", value="", mt="xs"),
                     *fields,
                     dmc.Select(
-                        id="task", label="Labels are", value="multi", mt="xs",
-                        data=[{"value": "multi", "label": "any number for each recording"},
-                              {"value": "single", "label": "exactly one for each recording"}],
+                        id="task",
+                        label="Labels are",
+                        value="multi",
+                        mt="xs",
+                        data=[
+                            {"value": "multi", "label": "any number for each recording"},
+                            {"value": "single", "label": "exactly one for each recording"},
+                        ],
                     ),
                     dmc.Button("Build data set", id="build", mt="sm", fullWidth=True),
-                    html.P("Split by patient, seeded: 70 % training, 15 % validation, 15 % test.", className="quiet"),
+                    html.P(
+                        "Split by patient, seeded: 70 % training, 15 % validation, 15 % test.",
+                        className="quiet",
+                    ),
                 ],
             ),
             html.Div(id="build-outcome"),
         ],
-    )  # fmt: skip
+    )
 
 
 def _start_panel() -> Any:

@@ -69,10 +69,17 @@ def dataset(d: DatasetFact) -> Any:
 def results(report: TestReport) -> Any:
     """Metrics on the frozen test part, each with its 95 % interval."""
     rows = [
-        (c.name, str(c.positives), _interval(c.auroc), _interval(c.f1), _interval(c.sensitivity),
-         _interval(c.specificity), number(c.threshold))
+        (
+            c.name,
+            str(c.positives),
+            _interval(c.auroc),
+            _interval(c.f1),
+            _interval(c.sensitivity),
+            _interval(c.specificity),
+            number(c.threshold),
+        )
         for c in report.classes
-    ]  # fmt: skip
+    ]
     mean = ("Macro mean", "", _interval(report.macro_auroc), _interval(report.macro_f1), "", "", "")
     head = ("Class", "Positives", "AUROC", "F1", "Sensitivity", "Specificity", "Threshold")
     return html.Div(
@@ -81,7 +88,7 @@ def results(report: TestReport) -> Any:
             html.Div(_table(head, [*rows, mean]), className="scroll", id="results"),
             html.P(
                 f"{report.recordings} recordings of {report.patients} patients. In brackets: 95 % interval, "
-                f"{report.bootstrap_draws} bootstrap draws over patients. Thresholds were fixed on validation.",
+                f"{report.bootstrap_draws} bootstrap draws over patients. Thresholds come from validation.",
                 className="quiet",
             ),
         ]

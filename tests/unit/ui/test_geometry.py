@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def test_time_runs_on_across_the_columns_in_standard_order():
 def test_pulse_is_square_ten_by_five():
     for pulse in lay_out(twelve(), "12x1").pulses:
         points = list(zip(pulse.x_mm, pulse.y_mm, strict=True))
-        moves = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(points, points[1:], strict=False)]
+        moves = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(points)]
         assert moves == [(2, 0), (0, 10), (5, 0), (0, -10), (2, 0)]
 
 

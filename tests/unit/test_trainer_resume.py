@@ -21,7 +21,7 @@ from services.trainer.report import EpochDone, Failed, Report, Resumed, Stopped
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each launch loads torch twice
 
 DATASET_ID = "ab" * 32
-OPTIONS = TrainingOptions(max_epochs=3, batch_size=8, patience=3, seed=5)
+OPTIONS = TrainingOptions(max_epochs=5, batch_size=8, patience=5, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,14 @@ async def test_killed_and_stopped_and_resumed_gives_equal_weights(data: Path, tm
 
     killed = Run()
 
+    ranks: list[int] = []
+
     async def kill(report: Report) -> None:
-        if isinstance(report, EpochDone) and report.epoch.epoch == 1:
-            for process, command in processes_of(broken).items():
-                if "torchrun" not in command:
-                    os.kill(process, signal.SIGKILL)
+        if isinstance(report, Resumed):
+            ranks.extend(p for p, command in processes_of(broken).items() if "torchrun" not in command)
+        if isinstance(report, EpochDone):
+            while ranks:
+                os.kill(ranks.pop(), signal.SIGKILL)
 
     assert await killed(broken, kill) != 0
     assert not killed.has(Failed)
@@ -105,7 +108,8 @@ async def test_killed_and_stopped_and_resumed_gives_equal_weights(data: Path, tm
 
     async def stop(report: Report) -> None:
         if isinstance(report, Resumed):
-            assert len(report.epochs) == 1
+            # the killed rank may have run ahead of what we had heard
+            assert 1 <= len(report.epochs) < OPTIONS.max_epochs
             stopped.stop.set()
 
     assert await stopped(broken, stop) != 0

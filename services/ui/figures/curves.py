@@ -52,20 +52,20 @@ def learning_curve(epochs: Sequence[Epoch], best_epoch: int, *, dark: bool = Fal
     return {
         "data": data,
         "layout": {
-            "height": 280,
-            "margin": {"l": 52, "r": 56, "t": 24, "b": 40},
+            "height": 310,
+            "margin": {"l": 52, "r": 56, "t": 24, "b": 76},
             "shapes": marks,
             "annotations": notes,
             "paper_bgcolor": ground,
             "plot_bgcolor": ground,
             "hovermode": "x unified",
             "font": {"family": "system-ui, sans-serif", "size": 12, "color": text},
-            "legend": {"orientation": "h", "y": -0.2},
+            "legend": {"orientation": "h", "y": -0.28},
             "xaxis": {
                 **axis,
                 "title": {"text": "Epoch"},
                 "dtick": max(1, len(x) // 10),
-                "rangemode": "normal",
+                "range": [0.5, max(len(x), 5) + 0.5],
             },
             "yaxis": {**axis, "title": {"text": "Loss"}},
             "yaxis2": {

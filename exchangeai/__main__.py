@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from exchangeai import __version__
 
@@ -50,7 +51,11 @@ def _serve(name: str) -> int:
         return 2
     log = logging.getLogger(__name__)
     log.info("starting", extra={"fields": {"config": masked(config), "version": __version__}})
-    return launch(lambda stop: service.run(config, stop, lambda port: None))
+
+    def announce(port: int) -> None:
+        log.info("listening", extra={"fields": {"port": port}})
+
+    return launch(lambda stop: service.run(config, stop, announce))
 
 
 def _health(address: str) -> int:
@@ -60,9 +65,10 @@ def _health(address: str) -> int:
     from exchangeai.rpc import invoke, open_channel
 
     with open_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = invoke(
-                health_pb2_grpc.HealthStub(channel).Check,
+                stub.Check,
                 health_pb2.HealthCheckRequest(service="ready"),
                 timeout_s=5,
             )

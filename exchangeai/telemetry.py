@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -74,7 +74,7 @@ def _start_traces(endpoint: str, service: str) -> None:
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.instrumentation.grpc import (
+        from opentelemetry.instrumentation.grpc import (  # pyright: ignore[reportMissingTypeStubs]
             GrpcAioInstrumentorServer,  # pyright: ignore[reportUnknownVariableType]
         )
         from opentelemetry.sdk.resources import Resource
@@ -91,7 +91,7 @@ def _start_traces(endpoint: str, service: str) -> None:
 
 
 @contextmanager
-def stage(name: str) -> Iterator[None]:
+def stage(name: str) -> Generator[None]:
     """Measure a stage of the pipeline."""
     begin = time.perf_counter()
     try:

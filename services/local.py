@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,7 +204,7 @@ class Platform:
         raise ServerFailed("there is no free port")
 
     @contextmanager
-    def _step(self, what: str) -> Iterator[None]:
+    def _step(self, what: str) -> Generator[None]:
         begin = time.monotonic()
         yield
         self._say(f"  {what:<28} ready after {time.monotonic() - begin:.1f} s")
@@ -218,7 +218,7 @@ def running_platform(
     environment: Mapping[str, str] | None = None,
     say: Callable[[str], None] = print,
     measured: bool = False,
-) -> Iterator[Platform]:
+) -> Generator[Platform]:
     """Start the platform with its data in `data`, supervise it from a thread, drain it at the end.
 
     `measured` opens a Prometheus endpoint for each service on a free loopback port.

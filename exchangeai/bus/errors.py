@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ _STREAM_FULL = frozenset({10077, 10047, 10023})
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Raise Unavailable, Overloaded or PermissionDenied for what the NATS client raises."""
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -242,7 +242,7 @@ class FactIndex(Generic[T]):
 
 
 @asynccontextmanager
-async def open_index(facts: Facts[T]) -> AsyncIterator[FactIndex[T]]:
+async def open_index(facts: Facts[T]) -> AsyncGenerator[FactIndex[T]]:
     """A live copy of the bucket; returns once it is filled."""
     index: FactIndex[T] = FactIndex()
     filled = asyncio.Event()

@@ -7,16 +7,16 @@ import json
 import logging
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import nats
 from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.errors import AuthorizationError, NoServersError
-from nats.js import JetStreamContext
+from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, KeyValueConfig
 from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.kv import KeyValue
@@ -51,7 +51,8 @@ class Bus:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._js: JetStreamContext = client.jetstream(timeout=5)
+        # The client is typed in part only.
+        self._js: Any = cast("Any", client).jetstream(timeout=5)
         self._buckets: dict[str, KeyValue] = {}
 
     async def publish(self, event: Message, *, dedup_id: str) -> None:
@@ -131,7 +132,7 @@ class Bus:
                     DeadLetter(
                         event_name=(message.subject or "").removeprefix(DEAD_PREFIX),
                         payload=message.data or b"",
-                        reason=(message.headers or {}).get("Reason", ""),
+                        reason=str(message.headers["Reason"]) if message.headers else "",
                         dead_at=message.time.timestamp() if message.time else 0.0,
                     )
                 )
@@ -157,7 +158,7 @@ class Bus:
 
 
 @asynccontextmanager
-async def open_bus(config: BusConfig, name: str) -> AsyncIterator[Bus]:
+async def open_bus(config: BusConfig, name: str) -> AsyncGenerator[Bus]:
     """Connect as `name`, make streams and buckets, and check that the server syncs each write.
 
     Raises Unavailable when it does not answer within 30 s, NotReady when it may lose acknowledged writes.
@@ -173,7 +174,7 @@ async def open_bus(config: BusConfig, name: str) -> AsyncIterator[Bus]:
     finally:
         try:
             await asyncio.wait_for(client.drain(), 5)
-        except (TimeoutError, nats.errors.Error):
+        except (TimeoutError, NatsError):
             await client.close()
 
 
@@ -186,8 +187,8 @@ async def _connect(config: BusConfig, name: str) -> Client:
         if "authorization violation" in str(error).lower() and not refused.done():
             refused.set_exception(AuthorizationError())
 
-    connecting = asyncio.ensure_future(
-        nats.connect(
+    connecting: asyncio.Future[Client] = asyncio.ensure_future(
+        cast("Any", nats).connect(
             config.url,
             name=f"exchangeai-{name}",
             user=config.user or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -25,7 +26,6 @@ from exchangeai.facts import (
 )
 from exchangeai.formats import ReadOptions, Unit
 from exchangeai.measurements import Measurements, Quality, Verdict
-from exchangeai.model_file import Manifest
 from exchangeai.recording import Patient, Sex
 from exchangeai.v1 import (
     dataset_pb2,
@@ -35,6 +35,10 @@ from exchangeai.v1 import (
     recording_pb2,
     run_pb2,
 )
+
+if TYPE_CHECKING:
+    # Only a name in signatures: ingest and preprocess have no onnx.
+    from exchangeai.model_file import Manifest
 
 _SEX: dict[Sex, recording_pb2.Sex] = {
     "unknown": recording_pb2.SEX_UNSPECIFIED,

@@ -5,10 +5,10 @@ The class name travels as `reason` of a google.rpc.ErrorInfo, so that the client
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import grpc
-from google.protobuf.any_pb2 import Any
+from google.protobuf import any_pb2
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
@@ -17,6 +17,7 @@ from exchangeai import errors
 from exchangeai.errors import ExchangeError
 
 DOMAIN = "exchangeai"
+_STATUS: Any = rpc_status  # untyped
 REQUEST_ID_HEADER = "x-request-id"
 INTERNAL_MESSAGE = "internal error; the service's log has the details under this request id"
 
@@ -47,10 +48,10 @@ def status_of(error: ExchangeError) -> grpc.StatusCode:
 def to_status(error: ExchangeError) -> grpc.Status:
     """What the server answers."""
     info = ErrorInfo(reason=type(error).__name__, domain=DOMAIN)
-    detail = Any()
+    detail = any_pb2.Any()
     detail.Pack(info)
     code = cast("tuple[int, str]", status_of(error).value)[0]
-    return rpc_status.to_status(Status(code=code, message=str(error), details=[detail]))
+    return _STATUS.to_status(Status(code=code, message=str(error), details=[detail]))
 
 
 def from_call(error: grpc.RpcError) -> ExchangeError:
@@ -73,7 +74,7 @@ def from_call(error: grpc.RpcError) -> ExchangeError:
 
 def _details(call: grpc.Call) -> list[ErrorInfo]:
     try:
-        status = rpc_status.from_call(call)
+        status: Status | None = _STATUS.from_call(call)
     except ValueError:
         return []
     found: list[ErrorInfo] = []

@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 import protovalidate
@@ -30,7 +30,7 @@ OPEN_INFERENCE_DEADLINE_S = 30.0
 
 _EXEMPT = ("/grpc.health.", "/grpc.reflection.")
 
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
 
@@ -42,7 +42,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Hand out the method, wrapped by its shape."""
         handler: Any = await continuation(handler_call_details)
-        method = cast("str", handler_call_details.method)
+        method: str = handler_call_details.method
         if handler is None or method.startswith(_EXEMPT):
             return handler
         call = _Calls(method)
@@ -115,7 +115,9 @@ class _Guard:
         request_id.set(self.request_id)
         self._context.set_trailing_metadata(((REQUEST_ID_HEADER, self.request_id),))
         try:
-            if self._context.time_remaining() is None:
+            # Typed as a number, it is None without a deadline.
+            remaining = cast("float | None", self._context.time_remaining())
+            if remaining is None:
                 if not self._method.startswith(OPEN_INFERENCE):
                     raise DeadlineRequired(
                         "this call has no deadline: set one, so that nothing waits for ever "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -44,12 +45,13 @@ class Server:
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ],
         )
-        self._health = health.aio.HealthServicer()
+        # The asyncio half of grpc_health is untyped and hidden behind an attribute.
+        self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names: tuple[str, ...] = ()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, self.grpc)
 
     @asynccontextmanager
-    async def serving(self, *service_names: str) -> AsyncIterator[int]:
+    async def serving(self, *service_names: str) -> AsyncGenerator[int]:
         """Listen, say SERVING for `ready` and the named services, and yield the port.
 
         On exit: say NOT_SERVING, refuse new calls, let calls in flight finish within `drain_s`, stop.

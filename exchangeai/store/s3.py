@@ -11,7 +11,7 @@ import hashlib
 import io
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -227,7 +227,7 @@ def open_blocking_store(config: StoreConfig) -> BlockingStore:
 
 
 @asynccontextmanager
-async def open_store(config: StoreConfig) -> AsyncIterator[ObjectStore]:
+async def open_store(config: StoreConfig) -> AsyncGenerator[ObjectStore]:
     """Open the store and make its buckets when they are absent."""
     blocking = open_blocking_store(config)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="store") as threads:
@@ -249,7 +249,7 @@ _ERRORS: dict[str, type[ExchangeError]] = {
 
 
 @contextmanager
-def _errors_translated() -> Iterator[None]:
+def _errors_translated() -> Generator[None]:
     try:
         yield
     except S3Error as e:

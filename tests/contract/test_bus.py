@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,7 @@ Handler = Callable[[RecordingIngested, Delivery], Awaitable[None]]
 
 
 @asynccontextmanager
-async def consuming(
-    bus: Bus, handler: Handler, concurrency: int = 2, **options: float
-) -> AsyncIterator[None]:
+async def consuming(bus: Bus, handler: Handler, concurrency: int = 2, **options: Any) -> AsyncGenerator[None]:
     work = bus.consume(
         RecordingIngested, "preprocess-RecordingIngested", handler, concurrency=concurrency, **options
     )
@@ -194,6 +193,7 @@ async def test_a_server_that_may_lose_writes_is_refused(tmp_path: Path) -> None:
     try:
         import json
 
+        found: list[Path] = []
         for _ in range(200):
             found = [p for p in tmp_path.glob(f"*_{careless.pid}.ports") if p.read_text()]
             if found:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -47,8 +48,10 @@ class Servicer(IngestServiceServicer):
             raise self.error
         return pb.GetResponse()
 
-    async def Upload(self, requests: AsyncIterator[pb.UploadRequest], context: object) -> pb.UploadResponse:
-        async for _ in requests:
+    async def Upload(
+        self, request_iterator: AsyncIterator[pb.UploadRequest], context: object
+    ) -> pb.UploadResponse:
+        async for _ in request_iterator:
             pass
         return pb.UploadResponse()
 
@@ -58,7 +61,7 @@ class Servicer(IngestServiceServicer):
 
 
 @asynccontextmanager
-async def serving(servicer: Servicer, **config: float) -> AsyncIterator[grpc.Channel]:
+async def serving(servicer: Servicer, **config: float) -> AsyncGenerator[grpc.Channel]:
     server = Server(RpcConfig(**config))  # type: ignore[arg-type]
     add_IngestServiceServicer_to_server(servicer, server.grpc)
     async with server.serving(NAME) as port:
@@ -157,7 +160,7 @@ async def test_draining_finishes_calls_in_flight() -> None:
 
 async def test_health_and_reflection_answer() -> None:
     async with serving(Servicer()) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
         for name in ("", "ready", NAME):
             request = health_pb2.HealthCheckRequest(service=name)
             answer = await asyncio.to_thread(invoke, health.Check, request)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,10 @@ from exchangeai.config import BusConfig, ConfigError, StoreConfig, from_env, mas
 from exchangeai.errors import InvalidArgument
 from exchangeai.leads import STANDARD_12, canonical_lead, derive_limb_leads
 from exchangeai.recording import Lead, Patient, Recording, from_bytes, source_digest, to_bytes
+
+
+def mv(values: list[float]) -> npt.NDArray[np.float32]:
+    return np.array(values, np.float32)
 
 
 @pytest.mark.parametrize("written", ["{}", " {} ", "Lead {}", "ECG {}", "EKG {}-Ref", "lead {} (Einthoven)"])
@@ -28,7 +33,7 @@ def test_foreign_leads_keep_their_names() -> None:
 
 
 def test_limb_leads_follow_einthoven_and_goldberger() -> None:
-    one, two = np.float32([0.1, 0.5]), np.float32([0.3, -0.1])
+    one, two = mv([0.1, 0.5]), mv([0.3, -0.1])
     derived = derive_limb_leads({"I": one, "II": two})
     np.testing.assert_allclose(derived["III"], [0.2, -0.6], atol=1e-7)
     np.testing.assert_allclose(derived["aVR"] + derived["aVL"] + derived["aVF"], [0, 0], atol=1e-7)
@@ -41,8 +46,8 @@ def recording(values: list[float]) -> Recording:
     return Recording(
         format="test",
         leads=(
-            Lead(name="I", samples_mv=np.float32(values), sampling_rate_hz=599.88),
-            Lead(name="I", samples_mv=np.float32([]), sampling_rate_hz=12.8),
+            Lead(name="I", samples_mv=mv(values), sampling_rate_hz=599.88),
+            Lead(name="I", samples_mv=mv([]), sampling_rate_hz=12.8),
         ),
         patient=Patient(sex="female", age_years=90, patient_key="k"),
         warnings=("odd",),
@@ -55,7 +60,7 @@ def test_a_recording_comes_back_to_the_bit(values: list[float]) -> None:
     stored = to_bytes(recording(values))
     read = from_bytes(stored)
     assert to_bytes(read) == stored
-    np.testing.assert_array_equal(read.leads[0].samples_mv, np.float32(values))
+    np.testing.assert_array_equal(read.leads[0].samples_mv, mv(values))
     assert read.patient == recording(values).patient
     assert read.leads[1].sampling_rate_hz == 12.8
 

@@ -269,7 +269,9 @@ def _register_run(app: Any, gateway: Gateway) -> None:
         running=[(Output("start", "loading"), True, False)],
         prevent_initial_call=True,
     )
-    def start(_n: Any, dataset: Any, architecture: Any, base: Any, name: Any, *chosen: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+    def start(clicks: Any, dataset: Any, architecture: Any, base: Any, name: Any, *chosen: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        if not clicks:  # the page has just been inserted, which also calls
+            return no_update, no_update
         epochs, batch, rate, patience, seed = chosen
         try:
             if not dataset or not architecture or not name:

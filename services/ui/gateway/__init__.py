@@ -11,21 +11,43 @@ import numpy as np
 
 from exchangeai.errors import NotFound, Unavailable
 from exchangeai.facts import (
-    ClassMetrics,
+    ClassMetrics as ClassMetrics,
+)
+from exchangeai.facts import (
     DatasetFact,
-    DatasetState,
-    Epoch,
-    Estimate,
-    JoinReport,
-    PartSummary,
-    RowProblem,
     RunFact,
-    RunState,
-    Task,
-    TestReport,
     TrainingOptions,
 )
-from exchangeai.measurements import LeadQuality, Quality, Verdict
+from exchangeai.facts import (
+    DatasetState as DatasetState,
+)
+from exchangeai.facts import (
+    Epoch as Epoch,
+)
+from exchangeai.facts import (
+    Estimate as Estimate,
+)
+from exchangeai.facts import (
+    JoinReport as JoinReport,
+)
+from exchangeai.facts import (
+    PartSummary as PartSummary,
+)
+from exchangeai.facts import (
+    RowProblem as RowProblem,
+)
+from exchangeai.facts import (
+    RunState as RunState,
+)
+from exchangeai.facts import (
+    Task as Task,
+)
+from exchangeai.facts import (
+    TestReport as TestReport,
+)
+from exchangeai.measurements import LeadQuality as LeadQuality
+from exchangeai.measurements import Quality as Quality
+from exchangeai.measurements import Verdict as Verdict
 from exchangeai.rpc import invoke, open_channel, stream
 from exchangeai.v1 import (
     dataset_pb2,
@@ -34,7 +56,6 @@ from exchangeai.v1 import (
     ingest_service_pb2,
     ingest_service_pb2_grpc,
     measurements_pb2,
-    metrics_pb2,
     model_pb2,
     preprocess_service_pb2,
     preprocess_service_pb2_grpc,
@@ -43,6 +64,10 @@ from exchangeai.v1 import (
     training_service_pb2,
     training_service_pb2_grpc,
 )
+from exchangeai.v1 import (
+    metrics_pb2 as metrics_pb2,
+)
+from services.ui.gateway.answers import dataset_view, quality_view, recording_view, run_view
 from services.ui.views import (
     ArchitectureView,
     DatasetOrder,
@@ -62,11 +87,6 @@ _UNITS = {
     "V": recording_pb2.UNIT_VOLT,
     "mV": recording_pb2.UNIT_MILLIVOLT,
     "uV": recording_pb2.UNIT_MICROVOLT,
-}
-_SEX = {recording_pb2.SEX_FEMALE: "female", recording_pb2.SEX_MALE: "male"}
-_VERDICT = {
-    measurements_pb2.QUALITY_VERDICT_ANALYSABLE: Verdict.ANALYSABLE,
-    measurements_pb2.QUALITY_VERDICT_LIMITED: Verdict.LIMITED,
 }
 
 
@@ -106,7 +126,7 @@ class Gateway:
         answer = _call("ingest", self._ingest.Upload, _parts(files, stated), timeout_s=120)
         return [
             UploadView(
-                file_names=tuple(r.file_names), recording=_recording(r.recording), duplicate=r.duplicate
+                file_names=tuple(r.file_names), recording=recording_view(r.recording), duplicate=r.duplicate
             )
             for r in cast("Sequence[ingest_service_pb2.UploadResult]", answer.results)
         ]
@@ -114,12 +134,12 @@ class Gateway:
     def recordings(self, limit: int = 200) -> tuple[list[RecordingView], int]:
         """(the newest recordings, how many there are in all)."""
         answer = _call("ingest", self._ingest.List, ingest_service_pb2.ListRequest(page_size=limit))
-        return [_recording(r) for r in answer.recordings], int(answer.total)
+        return [recording_view(r) for r in answer.recordings], int(answer.total)
 
     def recording(self, recording_id: str) -> RecordingView:
         """One recording."""
         request = ingest_service_pb2.GetRequest(recording_id=recording_id)
-        return _recording(_call("ingest", self._ingest.Get, request).recording)
+        return recording_view(_call("ingest", self._ingest.Get, request).recording)
 
     def signal(self, recording_id: str) -> list[SignalView]:
         """All leads as stored, in the order of the file."""
@@ -147,7 +167,7 @@ class Gateway:
             heart_rate_bpm=measured.heart_rate_bpm if measured.HasField("heart_rate_bpm") else None,
             lead=measured.lead,
             notes=tuple(measured.notes),
-            quality=_quality(answer.quality),
+            quality=quality_view(answer.quality),
         )
 
     def models(self) -> list[ModelView]:
@@ -179,7 +199,7 @@ class Gateway:
                 FindingView(name=f.name, probability=f.probability, threshold=f.threshold, present=f.present)
                 for f in answer.findings
             ),
-            quality=_quality(answer.quality),
+            quality=quality_view(answer.quality),
             model=f"{origin.model_name}:{origin.model_version}",
             model_digest=origin.model_digest,
             input_digest=origin.input_digest,
@@ -202,12 +222,12 @@ class Gateway:
             split=preprocess_service_pb2.Split(validation=0.15, test=0.15, seed=0),
         )
         answer = _call("preprocess", self._preprocess.BuildDataset, request, timeout_s=60)
-        return _dataset(answer.dataset)
+        return dataset_view(answer.dataset)
 
     def datasets(self) -> list[DatasetFact]:
         """All data sets, newest first."""
         request = preprocess_service_pb2.ListDatasetsRequest()
-        return [_dataset(d) for d in _call("preprocess", self._preprocess.ListDatasets, request).datasets]
+        return [dataset_view(d) for d in _call("preprocess", self._preprocess.ListDatasets, request).datasets]
 
     def architectures(self) -> list[ArchitectureView]:
         """What can be trained."""
@@ -220,7 +240,7 @@ class Gateway:
     def runs(self) -> list[RunFact]:
         """All runs, newest first."""
         return [
-            _run(r)
+            run_view(r)
             for r in _call("trainer", self._trainer.ListRuns, training_service_pb2.ListRunsRequest()).runs
         ]
 
@@ -228,7 +248,7 @@ class Gateway:
         """One run as it stands now."""
         request = training_service_pb2.WatchRunRequest(run_id=run_id)
         for answer in _stream("trainer", self._trainer.WatchRun, request, timeout_s=5):
-            return _run(answer.run)
+            return run_view(answer.run)
         raise NotFound("there is no such run; choose one from the table")
 
     def start_run(
@@ -256,7 +276,7 @@ class Gateway:
                 seed=options.seed,
             ),
         )
-        return _run(_call("trainer", self._trainer.StartRun, request).run)
+        return run_view(_call("trainer", self._trainer.StartRun, request).run)
 
     def cancel_run(self, run_id: str) -> None:
         """Stop a run after its checkpoint is saved."""
@@ -299,136 +319,3 @@ def _parts(files: Mapping[str, bytes], stated: Stated) -> Iterator[ingest_servic
         yield ingest_service_pb2.UploadRequest(file=start)
         for at in range(0, len(data), _CHUNK_BYTES):
             yield ingest_service_pb2.UploadRequest(chunk=data[at : at + _CHUNK_BYTES])
-
-
-def _recording(r: recording_pb2.Recording) -> RecordingView:
-    unreadable = r.state == recording_pb2.RECORDING_STATE_UNREADABLE
-    failed = r.preprocessing_state == recording_pb2.PREPROCESSING_STATE_FAILED
-    pending = r.preprocessing_state == recording_pb2.PREPROCESSING_STATE_PENDING
-    age = r.patient.age_years if r.patient.HasField("age_years") else None
-    return RecordingView(
-        recording_id=r.recording_id,
-        status="unreadable" if unreadable or failed else "pending" if pending else "read",
-        format=r.format,
-        leads=tuple(x.name for x in r.leads),
-        rates_hz=tuple(x.sampling_rate_hz for x in r.leads),
-        duration_s=r.duration_s,
-        sex=_SEX.get(r.patient.sex, "—"),
-        age="—" if age is None else "90+ y" if age >= 90 else f"{age} y",
-        year=str(r.acquisition_year) if r.acquisition_year else "—",
-        device=r.device_model or "—",
-        warnings=tuple(r.warnings),
-        reason=r.error.reason if unreadable else "NotPreprocessed" if failed else "",
-        message=r.error.message if unreadable else r.preprocessing_error,
-    )
-
-
-def _quality(q: measurements_pb2.Quality) -> Quality:
-    return Quality(
-        verdict=_VERDICT.get(q.verdict, Verdict.NOT_ANALYSABLE),
-        reasons=tuple(q.reasons),
-        leads=tuple(LeadQuality(lead=x.lead, flags=tuple(x.flags)) for x in q.leads),
-    )
-
-
-def _dataset(d: dataset_pb2.Dataset) -> DatasetFact:
-    report = d.report
-    return DatasetFact(
-        dataset_id=d.dataset_id,
-        name=d.name,
-        state=DatasetState(_word(dataset_pb2.DatasetState.Name(d.state), "DATASET_STATE_")),
-        task=Task.SINGLE_LABEL if d.task == dataset_pb2.TASK_SINGLE_LABEL else Task.MULTI_LABEL,
-        classes=tuple(d.classes),
-        parts=tuple(
-            PartSummary(
-                part=p.part, recordings=p.recordings, patients=p.patients, positives=tuple(p.positives)
-            )
-            for p in d.parts
-        ),
-        report=JoinReport(
-            matched=report.matched,
-            unmatched_rows=tuple(report.unmatched_rows),
-            unmatched=report.unmatched,
-            unusable=tuple(RowProblem(row=u.row, reason=u.reason) for u in report.unusable),
-            without_label=report.without_label,
-            duplicates=report.duplicates,
-            unknown_patients=report.unknown_patients,
-        ),
-        progress=d.progress,
-        error=d.error or None,
-        created_at=d.created_at.ToMicroseconds() / 1e6,
-    )
-
-
-def _run(r: run_pb2.Run) -> RunFact:
-    return RunFact(
-        run_id=r.run_id,
-        model_name=r.model_name,
-        dataset_id=r.dataset_id,
-        architecture=r.architecture,
-        state=RunState(_word(run_pb2.RunState.Name(r.state), "RUN_STATE_")),
-        options=TrainingOptions(
-            max_epochs=r.options.max_epochs,
-            batch_size=r.options.batch_size,
-            learning_rate=r.options.learning_rate,
-            patience=r.options.patience,
-            seed=r.options.seed,
-        ),
-        base_model=r.base_model,
-        epochs=tuple(
-            Epoch(
-                epoch=e.epoch,
-                train_loss=e.train_loss,
-                validation_loss=e.validation_loss,
-                validation_macro_auroc=(
-                    e.validation_macro_auroc if e.HasField("validation_macro_auroc") else None
-                ),
-                seconds=e.seconds,
-            )
-            for e in r.epochs
-        ),
-        best_epoch=r.best_epoch,
-        progress=r.progress,
-        eta_s=r.eta_s,
-        activity=r.activity,
-        error=r.error or None,
-        test=_report(r.test) if r.HasField("test") else None,
-        model_digest=r.model_digest or None,
-        model_version=r.model_version,
-        created_at=r.created_at.ToMicroseconds() / 1e6,
-        updated_at=r.updated_at.ToMicroseconds() / 1e6,
-    )
-
-
-def _report(t: metrics_pb2.TestReport) -> TestReport:
-    return TestReport(
-        recordings=t.recordings,
-        patients=t.patients,
-        macro_auroc=_estimate(t.macro_auroc),
-        macro_f1=_estimate(t.macro_f1),
-        classes=tuple(
-            ClassMetrics(
-                name=c.name,
-                positives=c.positives,
-                threshold=c.threshold,
-                auroc=_estimate(c.auroc),
-                f1=_estimate(c.f1),
-                sensitivity=_estimate(c.sensitivity),
-                specificity=_estimate(c.specificity),
-            )
-            for c in t.classes
-        ),
-        bootstrap_draws=t.bootstrap_draws,
-    )
-
-
-def _estimate(e: metrics_pb2.Estimate) -> Estimate:
-    return Estimate(
-        value=e.value if e.HasField("value") else None,
-        low=e.low if e.HasField("low") else None,
-        high=e.high if e.HasField("high") else None,
-    )
-
-
-def _word(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).lower()

@@ -1,0 +1,173 @@
+"""Turns what the services answer into plain values."""
+
+from __future__ import annotations
+
+from exchangeai.facts import (
+    ClassMetrics,
+    DatasetFact,
+    DatasetState,
+    Epoch,
+    Estimate,
+    JoinReport,
+    PartSummary,
+    RowProblem,
+    RunFact,
+    RunState,
+    Task,
+    TestReport,
+    TrainingOptions,
+)
+from exchangeai.measurements import LeadQuality, Quality, Verdict
+from exchangeai.v1 import (
+    dataset_pb2,
+    measurements_pb2,
+    metrics_pb2,
+    recording_pb2,
+    run_pb2,
+)
+from services.ui.views import (
+    RecordingView,
+)
+
+_SEX = {recording_pb2.SEX_FEMALE: "female", recording_pb2.SEX_MALE: "male"}
+_VERDICT = {
+    measurements_pb2.QUALITY_VERDICT_ANALYSABLE: Verdict.ANALYSABLE,
+    measurements_pb2.QUALITY_VERDICT_LIMITED: Verdict.LIMITED,
+}
+
+
+def recording_view(r: recording_pb2.Recording) -> RecordingView:
+    """A recording."""
+    unreadable = r.state == recording_pb2.RECORDING_STATE_UNREADABLE
+    failed = r.preprocessing_state == recording_pb2.PREPROCESSING_STATE_FAILED
+    pending = r.preprocessing_state == recording_pb2.PREPROCESSING_STATE_PENDING
+    age = r.patient.age_years if r.patient.HasField("age_years") else None
+    return RecordingView(
+        recording_id=r.recording_id,
+        status="unreadable" if unreadable or failed else "pending" if pending else "read",
+        format=r.format,
+        leads=tuple(x.name for x in r.leads),
+        rates_hz=tuple(x.sampling_rate_hz for x in r.leads),
+        duration_s=r.duration_s,
+        sex=_SEX.get(r.patient.sex, "—"),
+        age="—" if age is None else "90+ y" if age >= 90 else f"{age} y",
+        year=str(r.acquisition_year) if r.acquisition_year else "—",
+        device=r.device_model or "—",
+        warnings=tuple(r.warnings),
+        reason=r.error.reason if unreadable else "NotPreprocessed" if failed else "",
+        message=r.error.message if unreadable else r.preprocessing_error,
+    )
+
+
+def quality_view(q: measurements_pb2.Quality) -> Quality:
+    """Signal quality."""
+    return Quality(
+        verdict=_VERDICT.get(q.verdict, Verdict.NOT_ANALYSABLE),
+        reasons=tuple(q.reasons),
+        leads=tuple(LeadQuality(lead=x.lead, flags=tuple(x.flags)) for x in q.leads),
+    )
+
+
+def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
+    """A data set."""
+    report = d.report
+    return DatasetFact(
+        dataset_id=d.dataset_id,
+        name=d.name,
+        state=DatasetState(_word(dataset_pb2.DatasetState.Name(d.state), "DATASET_STATE_")),
+        task=Task.SINGLE_LABEL if d.task == dataset_pb2.TASK_SINGLE_LABEL else Task.MULTI_LABEL,
+        classes=tuple(d.classes),
+        parts=tuple(
+            PartSummary(
+                part=p.part, recordings=p.recordings, patients=p.patients, positives=tuple(p.positives)
+            )
+            for p in d.parts
+        ),
+        report=JoinReport(
+            matched=report.matched,
+            unmatched_rows=tuple(report.unmatched_rows),
+            unmatched=report.unmatched,
+            unusable=tuple(RowProblem(row=u.row, reason=u.reason) for u in report.unusable),
+            without_label=report.without_label,
+            duplicates=report.duplicates,
+            unknown_patients=report.unknown_patients,
+        ),
+        progress=d.progress,
+        error=d.error or None,
+        created_at=d.created_at.ToMicroseconds() / 1e6,
+    )
+
+
+def run_view(r: run_pb2.Run) -> RunFact:
+    """A run."""
+    return RunFact(
+        run_id=r.run_id,
+        model_name=r.model_name,
+        dataset_id=r.dataset_id,
+        architecture=r.architecture,
+        state=RunState(_word(run_pb2.RunState.Name(r.state), "RUN_STATE_")),
+        options=TrainingOptions(
+            max_epochs=r.options.max_epochs,
+            batch_size=r.options.batch_size,
+            learning_rate=r.options.learning_rate,
+            patience=r.options.patience,
+            seed=r.options.seed,
+        ),
+        base_model=r.base_model,
+        epochs=tuple(
+            Epoch(
+                epoch=e.epoch,
+                train_loss=e.train_loss,
+                validation_loss=e.validation_loss,
+                validation_macro_auroc=(
+                    e.validation_macro_auroc if e.HasField("validation_macro_auroc") else None
+                ),
+                seconds=e.seconds,
+            )
+            for e in r.epochs
+        ),
+        best_epoch=r.best_epoch,
+        progress=r.progress,
+        eta_s=r.eta_s,
+        activity=r.activity,
+        error=r.error or None,
+        test=_report(r.test) if r.HasField("test") else None,
+        model_digest=r.model_digest or None,
+        model_version=r.model_version,
+        created_at=r.created_at.ToMicroseconds() / 1e6,
+        updated_at=r.updated_at.ToMicroseconds() / 1e6,
+    )
+
+
+def _report(t: metrics_pb2.TestReport) -> TestReport:
+    return TestReport(
+        recordings=t.recordings,
+        patients=t.patients,
+        macro_auroc=_estimate(t.macro_auroc),
+        macro_f1=_estimate(t.macro_f1),
+        classes=tuple(
+            ClassMetrics(
+                name=c.name,
+                positives=c.positives,
+                threshold=c.threshold,
+                auroc=_estimate(c.auroc),
+                f1=_estimate(c.f1),
+                sensitivity=_estimate(c.sensitivity),
+                specificity=_estimate(c.specificity),
+            )
+            for c in t.classes
+        ),
+        bootstrap_draws=t.bootstrap_draws,
+    )
+
+
+def _estimate(e: metrics_pb2.Estimate) -> Estimate:
+    return Estimate(
+        value=e.value if e.HasField("value") else None,
+        low=e.low if e.HasField("low") else None,
+        high=e.high if e.HasField("high") else None,
+    )
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower()

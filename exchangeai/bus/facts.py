@@ -251,8 +251,10 @@ async def open_index(facts: Facts[T]) -> AsyncGenerator[FactIndex[T]]:
         await filled.wait()
         yield index
     finally:
-        follower.cancel()
-        await asyncio.gather(follower, return_exceptions=True)
+        # The client swallows a cancellation that meets a request without answer, so one may not do.
+        while not follower.done():
+            follower.cancel()
+            await asyncio.wait((follower,), timeout=0.2)
 
 
 async def _follow_for_ever(index: FactIndex[T], facts: Facts[T], filled: asyncio.Event) -> None:

@@ -270,7 +270,7 @@ def up(data: Path, ports: Mapping[str, int]) -> int:
     try:
         with running_platform(data, ports=ports, say=_say) as platform:
             started.append(platform)
-            print(_WELCOME.format(ui=platform.ui_url, **platform.addresses), flush=True)
+            print(_WELCOME.format(url=platform.ui_url, inference=platform.addresses["inference"]), flush=True)
             while not stop.wait(0.5):
                 pass
             print("\nStopping: letting work in flight finish (Ctrl-C again ends at once)", flush=True)
@@ -286,7 +286,7 @@ def up(data: Path, ports: Mapping[str, int]) -> int:
 _WELCOME = """
 ExChanGeAI is running. Research use only, not a medical device.
 
-  User interface   {ui}
+  User interface   {url}
   Models by gRPC   {inference}   for example:
 
     grpcurl -plaintext -max-time 5 {inference} inference.GRPCInferenceService/ServerMetadata

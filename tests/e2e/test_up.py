@@ -16,9 +16,8 @@ import pytest
 
 from demo.platform import connect
 from demo.upload import upload, wait_until_preprocessed
-from exchangeai.rpc import invoke, open_channel
+from exchangeai.rpc import invoke
 from exchangeai.v1 import ingest_service_pb2
-from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceStub
 from services.local import running_platform
 from tests.e2e.conftest import some_records
 
@@ -120,14 +119,13 @@ def test_it_finds_its_data_again(tmp_path: Path) -> None:
         stub = connect(platform.addresses, stack).ingest
         sent = upload(stub, records, tmp_path)
         wait_until_preprocessed(stub, len(sent.ids))
-    with running_platform(tmp_path / "data", environment={}) as platform:
-        with open_channel(platform.addresses["ingest"]) as channel:
-            stub = IngestServiceStub(channel)
-            listed = invoke(stub.List, ingest_service_pb2.ListRequest())
-            assert {r.recording_id for r in listed.recordings} == set(sent.ids.values())
-            again = upload(stub, records, tmp_path)
-            assert again.ids == sent.ids
-            assert invoke(stub.List, ingest_service_pb2.ListRequest()).total == len(records)
+    with running_platform(tmp_path / "data", environment={}) as platform, ExitStack() as stack:
+        stub = connect(platform.addresses, stack).ingest
+        listed = invoke(stub.List, ingest_service_pb2.ListRequest())
+        assert {r.recording_id for r in listed.recordings} == set(sent.ids.values())
+        again = upload(stub, records, tmp_path)
+        assert again.ids == sent.ids
+        assert invoke(stub.List, ingest_service_pb2.ListRequest()).total == len(records)
 
 
 def test_two_platforms_do_not_share_a_folder(tmp_path: Path) -> None:

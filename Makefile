@@ -56,7 +56,7 @@ lock: $(BIN)/python ## resolve the dependencies anew (needs uv)
 	  -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 \
 	  --override $(VENV)/no-torch.txt --constraint requirements-dev.lock pyproject.toml --extra embedded \
-	  --extra preprocess --extra trainer --extra inference --extra ui --extra telemetry -o requirements.lock
+	  --extra preprocess --extra trainer --extra inference --extra ui --extra demo --extra telemetry -o requirements.lock
 
 clean: ## remove what was installed and made here; data stays
 	rm -rf $(VENV) .tools .pytest_cache .ruff_cache *.egg-info

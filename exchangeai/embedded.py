@@ -71,6 +71,7 @@ class ServerProcess:
         log: Path | None,
         *,
         stop_signals: int = 1,
+        folder: Path | None = None,
     ) -> None:
         self.name = name
         self._stop_signals = stop_signals
@@ -80,6 +81,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 command,
                 env={**_inherited(), **environment},
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,

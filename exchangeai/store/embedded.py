@@ -70,8 +70,9 @@ def start_store(folder: Path, ports: tuple[int, ...] = ()) -> EmbeddedStore:
         "-webdav=false",
         "-admin.ui=false",
         "-master.telemetry=false",
-        f"-filer.localSocket={_socket_path('f')}",
-        f"-s3.localSocket={_socket_path('s')}",
+        # Relative, because paths of Unix sockets are limited to about 100 bytes.
+        "-filer.localSocket=filer.sock",
+        "-s3.localSocket=s3.sock",
     ]
     environment = {
         "AWS_ACCESS_KEY_ID": known.access_key,
@@ -82,16 +83,13 @@ def start_store(folder: Path, ports: tuple[int, ...] = ()) -> EmbeddedStore:
         "GOMEMLIMIT": "256MiB",
     }
     # SeaweedFS drains for half a minute on one SIGTERM and ends at once on the second.
-    process = ServerProcess("object store", command, environment, folder / "server.log", stop_signals=2)
+    process = ServerProcess(
+        "object store", command, environment, folder / "server.log", stop_signals=2, folder=folder
+    )
     config = StoreConfig(
         url=f"s3+http://127.0.0.1:{ports[0]}", access_key=known.access_key, secret_key=known.secret_key
     )
     return EmbeddedStore(config=config, process=process, ports=ports)
-
-
-def _socket_path(letter: str) -> str:
-    # Unix socket paths are limited to about 100 bytes, so they cannot lie in a deep data folder.
-    return f"/tmp/exchangeai-{secrets.token_hex(6)}-{letter}.sock"
 
 
 def _free_ports(count: int) -> tuple[int, ...]:

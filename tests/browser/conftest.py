@@ -27,8 +27,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Playwright keeps an event loop running in this thread; the asyncio tests of other modules need it gone.
     path = shutil.which("chromium")
     assert path, "Chromium is not installed; `make test` does it"
     with sync_playwright() as playwright:

@@ -1,3 +1,5 @@
+"""Strokes, labels and rows of the ECG paper, in millimetres."""
+
 from __future__ import annotations
 
 from itertools import pairwise

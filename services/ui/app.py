@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any, cast
 
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from flask import Response
 
 from services.ui.gateway import Gateway
 from services.ui.pages import analyse, finetune
+from services.ui.pages.notices import POLITE, banner
 
 NOTICE = "Research use only, not a medical device"
+PULSE_MS = 2000
+"""How often a page asks whether all services are there."""
 MAX_REQUEST_BYTES = 256 << 20
 """One drop of files, in base64."""
 
@@ -36,6 +39,7 @@ def build(gateway: Gateway) -> Dash:
     )
     app.layout = _shell()
     _navigation(app)
+    _watch_services(app, gateway)
     analyse.register(app, gateway)
     finetune.register(app, gateway)
     _harden(app)
@@ -67,6 +71,8 @@ def _shell() -> Any:
                     dmc.Switch(id="dark-switch", label="Dark", size="sm", checked=False, persistence=True),
                 ],
             ),
+            dcc.Interval(id="pulse", interval=PULSE_MS),
+            html.Div(id="banner", **POLITE),
             html.Main(id="page", children=dmc.Loader(m="xl")),
         ],
     )
@@ -93,6 +99,28 @@ def _navigation(app: Any) -> None:
         Output("theme", "forceColorScheme"),
         Output("dark", "data"),
         Input("dark-switch", "checked"),
+    )
+
+
+def _watch_services(app: Any, gateway: Gateway) -> None:
+    @app.callback(
+        Output("banner", "children"),
+        Input("pulse", "n_intervals"),
+        State("banner", "children"),
+    )
+    def tell(_n: Any, shown: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        away = gateway.away()
+        if not away:
+            return no_update if shown is None else None
+        # The first request id stays, so that it can be read and quoted.
+        names = " ".join(away)
+        kept = cast("Any", shown)["props"].get("id") == f"away-{names}" if isinstance(shown, dict) else False
+        return no_update if kept else banner(away)
+
+    app.clientside_callback(
+        ClientsideFunction(namespace="worklist", function_name="follow"),
+        Output("worklist", "title"),
+        Input("worklist", "children"),
     )
 
 

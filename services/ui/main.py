@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from exchangeai.config import TelemetryConfig
-from services.ui.app import build
+from services.ui.app import MAX_REQUEST_BYTES, build
 from services.ui.gateway import Addresses, Gateway
 from services.ui.server import serving
 
@@ -41,6 +41,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         inference=config.inference_address,
     )
     with closing(Gateway(addresses)) as gateway:
-        async with serving(build(gateway).server, config.host, config.port) as port:
+        application = build(gateway).server
+        async with serving(application, config.host, config.port, max_body_bytes=MAX_REQUEST_BYTES) as port:
             announce(port)
             await stop.wait()

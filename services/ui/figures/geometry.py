@@ -33,6 +33,10 @@ PULSE_MM = (5.0, 10.0)
 """Width (200 ms) and height (1 mV) of the calibration pulse."""
 RHYTHM_LEAD = "II"
 COLUMNS = 4
+LABEL_MM = (12.0, 4.0)
+"""Room that a label takes."""
+LABEL_RISE_MM = 7.0
+"""Height of a label above the baseline, when no wave is in its way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +105,23 @@ def lay_out(leads: Mapping[str, PaperLead], layout: LayoutName, start_s: float =
     """
     rows = _rows(leads, layout)
     cut = [[_cut(leads.get(c.lead), c, start_s) for c in row] for row in rows]
-    up = [max([PULSE_MM[1], *(_peak(y) for _, y in row)]) for row in cut]
+    rises = [
+        [_label_rise(leads.get(c.lead), y) for c, (_, y) in zip(*pair, strict=True)]
+        for pair in zip(rows, cut, strict=True)
+    ]
+    up = [
+        max([PULSE_MM[1], *(_peak(y) for _, y in row), *(r + LABEL_MM[1] for r in rise)])
+        for row, rise in zip(cut, rises, strict=True)
+    ]
     down = [max([0.0, *(_peak(-y) for _, y in row)]) for row in cut]
     baselines = _baselines(up, down)
     traces: list[Trace] = []
     labels: list[Label] = []
-    for row, parts, base in zip(rows, cut, baselines, strict=True):
-        for cell, (offset_s, y_mm) in zip(row, parts, strict=True):
+    for row, parts, heights, base in zip(rows, cut, rises, baselines, strict=True):
+        for cell, (offset_s, y_mm), rise in zip(row, parts, heights, strict=True):
             lead = leads.get(cell.lead)
             x_mm = LEFT_MM + cell.from_s * SPEED_MM_PER_S
-            labels.append(Label(text=_text(cell.lead, lead), x_mm=x_mm + 1.0, y_mm=base + 7.0))
+            labels.append(Label(text=_text(cell.lead, lead), x_mm=x_mm + 1.0, y_mm=base + rise))
             if lead is not None and y_mm.size:
                 traces.append(
                     Trace(
@@ -168,6 +179,14 @@ def _cut(lead: PaperLead | None, cell: _Cell, start_s: float) -> tuple[float, Sa
     middle = float(np.median(finite)) if finite.size else 0.0
     part = lead.samples_mv[first : last + 1]
     return first / rate - from_s, ((part - middle) * GAIN_MM_PER_MV).astype(np.float32)
+
+
+def _label_rise(lead: PaperLead | None, y_mm: Samples) -> float:
+    """Where a label stands so that no wave runs through it."""
+    if lead is None:
+        return LABEL_RISE_MM
+    under = y_mm[: math.ceil(LABEL_MM[0] / SPEED_MM_PER_S * lead.sampling_rate_hz)]
+    return max(LABEL_RISE_MM, _peak(under) + 1.0)
 
 
 def _peak(y_mm: Samples) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
-import grpc
 import numpy as np
 
 from exchangeai.errors import NotFound, Unavailable
@@ -48,7 +48,6 @@ from exchangeai.facts import (
 from exchangeai.measurements import LeadQuality as LeadQuality
 from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
-from exchangeai.rpc import invoke, open_channel, stream
 from exchangeai.v1 import (
     dataset_pb2,
     inference_service_pb2,
@@ -68,6 +67,7 @@ from exchangeai.v1 import (
     metrics_pb2 as metrics_pb2,
 )
 from services.ui.gateway.answers import dataset_view, quality_view, recording_view, run_view
+from services.ui.gateway.line import Line
 from services.ui.views import (
     ArchitectureView,
     DatasetOrder,
@@ -81,6 +81,7 @@ from services.ui.views import (
     UploadView,
 )
 
+SERVICES = ("ingest", "preprocess", "trainer", "inference")
 _CHUNK_BYTES = 1 << 20
 _UNITS = {
     "": recording_pb2.UNIT_UNSPECIFIED,
@@ -107,23 +108,29 @@ class Gateway:
     """
 
     def __init__(self, addresses: Addresses) -> None:
-        names = ("ingest", "preprocess", "trainer", "inference")
-        self._channels: list[grpc.Channel] = [open_channel(getattr(addresses, n)) for n in names]
-        ingest, preprocess, trainer, inference = self._channels
+        self._lines = {n: Line(n, getattr(addresses, n)) for n in SERVICES}
+        ingest, preprocess, trainer, inference = (self._lines[n].channel for n in SERVICES)
         # Generated stubs have no types for their methods' call objects.
         self._ingest: Any = ingest_service_pb2_grpc.IngestServiceStub(ingest)
         self._preprocess: Any = preprocess_service_pb2_grpc.PreprocessServiceStub(preprocess)
         self._trainer: Any = training_service_pb2_grpc.TrainingServiceStub(trainer)
         self._inference: Any = inference_service_pb2_grpc.InferenceServiceStub(inference)
+        self._probes = ThreadPoolExecutor(len(SERVICES), thread_name_prefix="probe")
 
     def close(self) -> None:
         """Close all channels."""
-        for channel in self._channels:
-            channel.close()
+        self._probes.shutdown(cancel_futures=True)
+        for line in self._lines.values():
+            line.channel.close()
+
+    def away(self) -> dict[str, Unavailable]:
+        """The services that do not answer, each with the error to show."""
+        found = zip(SERVICES, self._probes.map(Line.probe, self._lines.values()), strict=True)
+        return {name: error for name, error in found if error}
 
     def upload(self, files: Mapping[str, bytes], stated: Stated) -> list[UploadView]:
         """Store files; one result for each record among them."""
-        answer = _call("ingest", self._ingest.Upload, _parts(files, stated), timeout_s=120)
+        answer = self._lines["ingest"].call(self._ingest.Upload, _parts(files, stated), timeout_s=120)
         return [
             UploadView(
                 file_names=tuple(r.file_names), recording=recording_view(r.recording), duplicate=r.duplicate
@@ -133,20 +140,22 @@ class Gateway:
 
     def recordings(self, limit: int = 200) -> tuple[list[RecordingView], int]:
         """(the newest recordings, how many there are in all)."""
-        answer = _call("ingest", self._ingest.List, ingest_service_pb2.ListRequest(page_size=limit))
+        answer = self._lines["ingest"].call(
+            self._ingest.List, ingest_service_pb2.ListRequest(page_size=limit)
+        )
         return [recording_view(r) for r in answer.recordings], int(answer.total)
 
     def recording(self, recording_id: str) -> RecordingView:
         """One recording."""
         request = ingest_service_pb2.GetRequest(recording_id=recording_id)
-        return recording_view(_call("ingest", self._ingest.Get, request).recording)
+        return recording_view(self._lines["ingest"].call(self._ingest.Get, request).recording)
 
     def signal(self, recording_id: str) -> list[SignalView]:
         """All leads as stored, in the order of the file."""
         request = ingest_service_pb2.GetSignalRequest(recording_id=recording_id)
         chunks: dict[int, list[bytes]] = {}
         about: dict[int, tuple[str, float]] = {}
-        for part in _stream("ingest", self._ingest.GetSignal, request, timeout_s=30):
+        for part in self._lines["ingest"].stream(self._ingest.GetSignal, request, timeout_s=30):
             chunks.setdefault(part.lead_index, []).append(part.samples_mv)
             about[part.lead_index] = (part.lead, part.sampling_rate_hz)
         return [
@@ -161,7 +170,7 @@ class Gateway:
     def measured(self, recording_id: str) -> MeasuredView:
         """Heart rate and quality; raises NotReady while the recording is being preprocessed."""
         request = preprocess_service_pb2.GetMeasurementsRequest(recording_id=recording_id)
-        answer = _call("preprocess", self._preprocess.GetMeasurements, request)
+        answer = self._lines["preprocess"].call(self._preprocess.GetMeasurements, request)
         measured: measurements_pb2.Measurements = answer.measurements
         return MeasuredView(
             heart_rate_bpm=measured.heart_rate_bpm if measured.HasField("heart_rate_bpm") else None,
@@ -172,7 +181,9 @@ class Gateway:
 
     def models(self) -> list[ModelView]:
         """All models, by name, newest version first."""
-        answer = _call("inference", self._inference.ListModels, inference_service_pb2.ListModelsRequest())
+        answer = self._lines["inference"].call(
+            self._inference.ListModels, inference_service_pb2.ListModelsRequest()
+        )
         return [
             ModelView(
                 name=m.name,
@@ -190,8 +201,8 @@ class Gateway:
         request = inference_service_pb2.PredictRequest(
             model_name=name, model_version=version, recording_id=recording_id
         )
-        answer: inference_service_pb2.PredictResponse = _call(
-            "inference", self._inference.Predict, request, timeout_s=60
+        answer: inference_service_pb2.PredictResponse = self._lines["inference"].call(
+            self._inference.Predict, request, timeout_s=60
         )
         origin = answer.provenance
         return PredictionView(
@@ -221,33 +232,38 @@ class Gateway:
             task=dataset_pb2.TASK_SINGLE_LABEL if order.single_label else dataset_pb2.TASK_MULTI_LABEL,
             split=preprocess_service_pb2.Split(validation=0.15, test=0.15, seed=0),
         )
-        answer = _call("preprocess", self._preprocess.BuildDataset, request, timeout_s=60)
+        answer = self._lines["preprocess"].call(self._preprocess.BuildDataset, request, timeout_s=60)
         return dataset_view(answer.dataset)
 
     def datasets(self) -> list[DatasetFact]:
         """All data sets, newest first."""
         request = preprocess_service_pb2.ListDatasetsRequest()
-        return [dataset_view(d) for d in _call("preprocess", self._preprocess.ListDatasets, request).datasets]
+        return [
+            dataset_view(d)
+            for d in self._lines["preprocess"].call(self._preprocess.ListDatasets, request).datasets
+        ]
 
     def architectures(self) -> list[ArchitectureView]:
         """What can be trained."""
         request = training_service_pb2.ListArchitecturesRequest()
         return [
             ArchitectureView(name=a.name, summary=a.summary, parameters=a.parameters)
-            for a in _call("trainer", self._trainer.ListArchitectures, request).architectures
+            for a in self._lines["trainer"].call(self._trainer.ListArchitectures, request).architectures
         ]
 
     def runs(self) -> list[RunFact]:
         """All runs, newest first."""
         return [
             run_view(r)
-            for r in _call("trainer", self._trainer.ListRuns, training_service_pb2.ListRunsRequest()).runs
+            for r in self._lines["trainer"]
+            .call(self._trainer.ListRuns, training_service_pb2.ListRunsRequest())
+            .runs
         ]
 
     def run(self, run_id: str) -> RunFact:
         """One run as it stands now."""
         request = training_service_pb2.WatchRunRequest(run_id=run_id)
-        for answer in _stream("trainer", self._trainer.WatchRun, request, timeout_s=5):
+        for answer in self._lines["trainer"].stream(self._trainer.WatchRun, request, timeout_s=5):
             return run_view(answer.run)
         raise NotFound("there is no such run; choose one from the table")
 
@@ -276,38 +292,19 @@ class Gateway:
                 seed=options.seed,
             ),
         )
-        return run_view(_call("trainer", self._trainer.StartRun, request).run)
+        return run_view(self._lines["trainer"].call(self._trainer.StartRun, request).run)
 
     def cancel_run(self, run_id: str) -> None:
         """Stop a run after its checkpoint is saved."""
-        _call("trainer", self._trainer.CancelRun, training_service_pb2.CancelRunRequest(run_id=run_id))
+        self._lines["trainer"].call(
+            self._trainer.CancelRun, training_service_pb2.CancelRunRequest(run_id=run_id)
+        )
 
     def resume_run(self, run_id: str) -> None:
         """Continue a cancelled or failed run."""
-        _call("trainer", self._trainer.ResumeRun, training_service_pb2.ResumeRunRequest(run_id=run_id))
-
-
-def _silent(service: str, error: Unavailable) -> Unavailable:
-    # The transport's own words name addresses; people need to know which part is away.
-    raised = Unavailable(
-        f"The {service} service does not answer. It may be starting; this page tries again by itself."
-    )
-    raised.request_id = error.request_id
-    return raised
-
-
-def _call(service: str, method: Any, request: Any, *, timeout_s: float = 10) -> Any:
-    try:
-        return invoke(method, request, timeout_s=timeout_s)
-    except Unavailable as e:
-        raise _silent(service, e) from e
-
-
-def _stream(service: str, method: Any, request: Any, *, timeout_s: float) -> Iterator[Any]:
-    try:
-        yield from stream(method, request, timeout_s=timeout_s)
-    except Unavailable as e:
-        raise _silent(service, e) from e
+        self._lines["trainer"].call(
+            self._trainer.ResumeRun, training_service_pb2.ResumeRunRequest(run_id=run_id)
+        )
 
 
 def _parts(files: Mapping[str, bytes], stated: Stated) -> Iterator[ingest_service_pb2.UploadRequest]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any, cast
 
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import Input, Output, State, ctx, dcc, html, no_update
 
-from exchangeai.errors import ExchangeError, NotReady
+from exchangeai.errors import ExchangeError, NotReady, Unavailable
 from exchangeai.leads import STANDARD_12
 from services.ui.figures.ecg_paper import GRAPH_CONFIG, draw, footer
-from services.ui.figures.geometry import lay_out
+from services.ui.figures.geometry import PAGE_S, lay_out
 from services.ui.gateway import Gateway
 from services.ui.pages import analyse_parts as parts
-from services.ui.pages.notices import POLITE, empty, problem
+from services.ui.pages.notices import POLITE, empty, loading_failed, problem
 from services.ui.views import Stated, UploadView
 
 MAX_FILE_BYTES = 50 << 20
@@ -27,6 +28,8 @@ def layout() -> Any:
         className="analyse",
         children=[
             dcc.Interval(id="worklist-tick", interval=1000, disabled=True),
+            dcc.Interval(id="paper-tick", interval=2000, disabled=True),
+            dcc.Interval(id="models-tick", interval=2000, disabled=True),
             html.Section(
                 className="panel intake",
                 **_named("Recordings"),
@@ -132,6 +135,12 @@ def chosen_id(pathname: str | None) -> str:
     return tail if len(tail) == 64 else ""
 
 
+def pages(duration_s: float) -> dict[int, str]:
+    """First second and label of each sheet of ten seconds; less than half a second left makes none."""
+    starts = range(0, max(math.ceil(duration_s - 0.5), 1), int(PAGE_S))
+    return {s: f"{s}–{min(s + PAGE_S, max(duration_s, s)):g} s" for s in starts}
+
+
 def decode(contents: list[str], names: list[str]) -> dict[str, bytes]:
     """Files as the browser sent them."""
     return {n: base64.b64decode(c.partition(",")[2]) for c, n in zip(contents, names, strict=True)}
@@ -167,7 +176,7 @@ def register(app: Any, gateway: Gateway) -> None:
             results = gateway.upload(decode(contents, files), stated)
         except ExchangeError as e:
             return problem(e), no_update, no_update, no_update
-        named = {r.recording.recording_id: r.file_names[0] for r in results if r.file_names}
+        named = {r.recording.recording_id: _name(r.file_names) for r in results if r.file_names}
         asked = any(r.recording.reason == "MissingMetadata" for r in results)
         first = next((r.recording.recording_id for r in results if r.recording.has_signal), None)
         target = f"/analyse/{first or results[0].recording.recording_id}" if results else no_update
@@ -196,38 +205,47 @@ def register(app: Any, gateway: Gateway) -> None:
             if chosen and current is None:
                 current = gateway.recording(chosen)
         except ExchangeError as e:
-            return [problem(e)], False, no_update, no_update
+            return [loading_failed(e)], False, no_update, no_update
         place = next((i for i, r in enumerate(listed, 1) if r.recording_id == chosen), None)
         pending = any(r.status == "pending" for r in listed)
         rows = parts.worklist(listed, chosen, names)
         if current is None:
             return rows, not pending, html.H1("ECG tracing"), html.P("—", className="quiet")
         head = parts.header(current, names.get(chosen, ""), f"{place} of {total}" if place else "")
-        return rows, not pending, head, _measured(gateway, chosen, current.status)
+        told, again = _measured(gateway, chosen, current.status)
+        return rows, not (pending or again), head, told
 
     @app.callback(
         Output("paper", "children"),
         Output("paper-footer", "children"),
         Output("paper-start", "data"),
+        Output("paper-start", "value"),
         Output("paper-start", "style"),
+        Output("paper-tick", "disabled"),
         Input("url", "pathname"),
         Input("paper-layout", "value"),
         Input("paper-start", "value"),
         Input("dark", "data"),
+        Input("paper-tick", "n_intervals"),
     )
-    def show_paper(pathname: Any, layout_name: Any, start: Any, dark: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        chosen, hidden = chosen_id(pathname), {"display": "none"}
+    def show_paper(pathname: Any, layout_name: Any, start: Any, dark: Any, _tick: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        chosen = chosen_id(pathname)
+        # Each recording is opened at its beginning.
+        begin = 0 if cast("Any", ctx).triggered_id == "url" else int(start or 0)
+        blank = "", ["0"], "0", {"display": "none"}
         if not chosen:
-            return empty("Nothing chosen", "Drop an ECG or choose one from the worklist."), "", ["0"], hidden
+            told = empty("Nothing chosen", "Drop an ECG or choose one from the worklist.")
+            return told, *blank, True
         try:
             recording = gateway.recording(chosen)
             if not recording.has_signal:
-                return parts.refused(recording), "", ["0"], hidden
+                return parts.refused(recording), *blank, True
             leads = parts.paper_leads(gateway.signal(chosen))
         except ExchangeError as e:
-            return problem(e), "", ["0"], hidden
-        starts = range(0, max(int(recording.duration_s - 0.5), 1), 10)
-        begin = float(start or 0) if float(start or 0) < recording.duration_s else 0.0
+            return loading_failed(e), *blank, not isinstance(e, Unavailable)
+        choices = pages(recording.duration_s)
+        if begin not in choices:
+            begin = 0
         figure = draw(lay_out(leads, layout_name or "3x4+1", begin), dark=bool(dark))
         size = figure["layout"]
         graph = dcc.Graph(
@@ -237,30 +255,33 @@ def register(app: Any, gateway: Gateway) -> None:
             style={"width": f"{size['width']}px", "height": f"{size['height']}px"},
         )
         words = f"Electrocardiogram, leads {', '.join(leads)}"
-        choices = [{"value": str(s), "label": f"{s}–{s + 10} s"} for s in starts]
         return (
             html.Figure([graph, html.Figcaption(words, className="hidden-text")]),
             footer(recording.rates_hz, start_s=begin, duration_s=recording.duration_s),
-            choices,
-            {} if len(choices) > 1 else hidden,
+            [{"value": str(s), "label": label} for s, label in choices.items()],
+            str(begin),
+            {} if len(choices) > 1 else {"display": "none"},
+            True,
         )
 
     @app.callback(
         Output("model", "data"),
         Output("model", "value"),
         Output("predict", "disabled"),
+        Output("models-tick", "disabled"),
         Input("url", "pathname"),
+        Input("models-tick", "n_intervals"),
         State("model", "value"),
     )
-    def offer_models(pathname: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+    def offer_models(pathname: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             models = [m for m in gateway.models() if m.approved]
         except ExchangeError:
-            return [], None, True
+            return [], value, True, False
         keys = [m.key for m in models]
         data = [{"value": m.key, "label": f"{m.key} ({m.architecture})"} for m in models]
         kept = value if value in keys else (keys[0] if keys else None)
-        return data, kept, not (keys and chosen_id(pathname))
+        return data, kept, not (keys and chosen_id(pathname)), True
 
     @app.callback(
         Output("findings", "children"),
@@ -281,6 +302,11 @@ def register(app: Any, gateway: Gateway) -> None:
             return problem(e)
 
 
+def _name(files: tuple[str, ...]) -> str:
+    """One name for the files of a record."""
+    return files[0].rsplit(".", 1)[0] if len(files) > 1 else files[0]
+
+
 def _outcome(results: list[UploadView]) -> Any:
     read = sum(r.recording.has_signal for r in results)
     doubles = sum(r.duplicate for r in results)
@@ -293,14 +319,15 @@ def _outcome(results: list[UploadView]) -> Any:
     return html.Div([html.P(words), html.Ul(lines) if lines else None], className="outcome")
 
 
-def _measured(gateway: Gateway, recording_id: str, status: str) -> Any:
+def _measured(gateway: Gateway, recording_id: str, status: str) -> tuple[Any, bool]:
+    """(what to show, whether to ask again)."""
     if status == "unreadable":
-        return html.P("— no signal", className="quiet")
+        return html.P("— no signal", className="quiet"), False
     if status == "pending":
-        return html.P("Being measured …", className="quiet")
+        return html.P("Being measured …", className="quiet"), True
     try:
-        return parts.measured(gateway.measured(recording_id))
+        return parts.measured(gateway.measured(recording_id)), False
     except NotReady:
-        return html.P("Being measured …", className="quiet")
+        return html.P("Being measured …", className="quiet"), True
     except ExchangeError as e:
-        return problem(e)
+        return loading_failed(e), isinstance(e, Unavailable)

@@ -25,7 +25,7 @@ def worklist(recordings: Sequence[RecordingView], chosen: str, names: Mapping[st
     """One link for each recording; names are those this browser dropped, else the short id."""
     if not recordings:
         return [
-            empty("No recordings yet", "Drop ECG files above. They are read here and leave this site never.")
+            empty("No recordings yet", "Drop ECG files above. They are read here and never leave this site.")
         ]
     return [
         dcc.Link(
@@ -37,7 +37,7 @@ def worklist(recordings: Sequence[RecordingView], chosen: str, names: Mapping[st
                 html.Span(
                     f"{r.reason}: {r.message}"
                     if r.status == "unreadable"
-                    else f"{r.format} · {r.duration_s:g} s",
+                    else f"{r.format.upper()} · {r.duration_s:g} s",
                     className="worklist-note",
                 ),
             ],
@@ -54,7 +54,7 @@ def header(r: RecordingView, name: str, position: str) -> Any:
         ("Age", r.age),
         ("Recorded", r.year),
         ("Device", r.device),
-        ("Format", r.format or "—"),
+        ("Format", r.format.upper() or "—"),
         ("Duration", f"{r.duration_s:g} s" if r.duration_s else "—"),
         ("Leads", str(len(r.leads)) if r.leads else "—"),
     )

@@ -15,7 +15,7 @@ from services.ui.figures.curves import learning_curve
 from services.ui.gateway import Gateway
 from services.ui.label_table import read_head
 from services.ui.pages import finetune_parts as parts
-from services.ui.pages.notices import empty, problem
+from services.ui.pages.notices import empty, loading_failed, problem
 from services.ui.views import DatasetOrder
 
 _COLUMNS = (
@@ -35,6 +35,8 @@ def layout() -> Any:
         children=[
             dcc.Interval(id="run-tick", interval=1000, disabled=True),
             dcc.Interval(id="dataset-tick", interval=1000, disabled=True),
+            dcc.Interval(id="offer-tick", interval=2000, disabled=True),
+            dcc.Interval(id="base-tick", interval=2000, disabled=True),
             html.Div([_dataset_panel(), _start_panel()], className="stack"),
             html.Div(
                 className="stack",
@@ -116,8 +118,11 @@ def _dataset_panel() -> Any:
 
 
 def _start_panel() -> Any:
-    def count(key: str, label: str, value: float, step: float = 1) -> Any:
-        return dmc.NumberInput(id=key, label=label, value=value, step=step, min=0, mt="xs")
+    def count(key: str, label: str, default: float, step: float = 1) -> Any:
+        # An empty field means the default, which the service knows.
+        return dmc.NumberInput(
+            id=key, label=label, value="", placeholder=f"{default:g}", step=step, min=0, mt="xs"
+        )
 
     return html.Div(
         className="panel",
@@ -132,6 +137,7 @@ def _start_panel() -> Any:
             html.Details(
                 [
                     html.Summary("Advanced"),
+                    html.P("An empty field means the default, shown in grey.", className="quiet"),
                     count("max-epochs", "Epochs at most", _DEFAULTS.max_epochs),
                     count("batch-size", "Recordings a step", _DEFAULTS.batch_size),
                     count("learning-rate", "Peak learning rate", _DEFAULTS.learning_rate, 0.001),
@@ -221,7 +227,7 @@ def _register_dataset(app: Any, gateway: Gateway) -> None:
         try:
             listed = gateway.datasets()
         except ExchangeError as e:
-            return no_update, problem(e), False, True
+            return no_update, loading_failed(e), False, True
         data = [{"value": d.dataset_id, "label": f"{d.name} ({d.state})"} for d in listed]
         current = next((d for d in listed if d.dataset_id == value), None)
         busy = current is not None and current.state in (DatasetState.QUEUED, DatasetState.BUILDING)
@@ -233,19 +239,16 @@ def _register_run(app: Any, gateway: Gateway) -> None:
     @app.callback(
         Output("architecture", "children"),
         Output("architecture", "value"),
-        Output("base", "data"),
+        Output("offer-tick", "disabled"),
         Input("url", "pathname"),
+        Input("offer-tick", "n_intervals"),
         State("architecture", "value"),
     )
-    def offer(_path: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+    def offer(_path: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             architectures = gateway.architectures()
         except ExchangeError as e:
-            return problem(e), None, []
-        try:
-            bases = [m.key for m in gateway.models() if m.approved]
-        except ExchangeError:
-            bases = []
+            return loading_failed(e), value, False
         cards = [
             html.Div(
                 dmc.Radio(
@@ -255,7 +258,25 @@ def _register_run(app: Any, gateway: Gateway) -> None:
             )
             for a in architectures
         ]
-        return cards, value or (architectures[0].name if architectures else None), bases
+        return cards, value or (architectures[0].name if architectures else None), True
+
+    @app.callback(
+        Output("base", "data"),
+        Output("base", "value"),
+        Output("base-tick", "disabled"),
+        Output("base", "description"),
+        Input("url", "pathname"),
+        Input("architecture", "value"),
+        Input("base-tick", "n_intervals"),
+        State("base", "value"),
+    )
+    def offer_bases(_path: Any, architecture: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        try:
+            models = [m.key for m in gateway.models() if m.approved and m.architecture == architecture]
+        except ExchangeError:
+            return [], value, False, "The list of models is not there yet."
+        told = f"{len(models) or 'No'} approved model{'' if len(models) == 1 else 's'} of this architecture"
+        return models, value if value in models else None, True, told
 
     @app.callback(
         Output("start-outcome", "children"),
@@ -332,7 +353,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
             if wanted and run is None:
                 run = gateway.run(wanted)
         except ExchangeError as e:
-            return problem(e), None, None, no_update, hidden, hidden, False
+            return loading_failed(e), None, None, no_update, hidden, hidden, False
         live = any(not r.state.ended for r in listed)
         table = parts.runs(listed)
         if run is None:

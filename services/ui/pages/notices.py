@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
@@ -12,6 +13,12 @@ from exchangeai.errors import ExchangeError, Unavailable
 POLITE: dict[str, Any] = {"aria-live": "polite"}
 """Attributes of a place whose changes a screen reader tells."""
 
+_WITHOUT = {
+    "ingest": "no files can be read and no tracings shown",
+    "preprocess": "no measurements and no data sets",
+    "trainer": "no runs can be started or watched",
+    "inference": "no models can be run",
+}
 _TITLES = {
     "Unavailable": "A service is not answering",
     "Overloaded": "The platform is busy",
@@ -19,6 +26,32 @@ _TITLES = {
     "NotReady": "Not ready yet",
     "TooLarge": "Too large",
 }
+
+
+def banner(away: Mapping[str, Unavailable]) -> Any:
+    """The one place that says which services are away, what that means and what happens next."""
+    names = " and ".join(away)
+    some = len(away) > 1
+    lost = "; ".join(_WITHOUT[n] for n in away)
+    quoted = ", ".join(e.request_id for e in away.values())
+    return html.Div(
+        id="away-" + " ".join(away),
+        className="banner",
+        role="alert",
+        children=[
+            html.Strong(f"The {names} service{'s do' if some else ' does'} not answer."),
+            f" Until {'they are' if some else 'it is'} back: {lost}. "
+            "Nothing stored is lost; this page tries again by itself. If it lasts, tell the operator: ",
+            html.Span(f"request {quoted}", className="request"),
+        ],
+    )
+
+
+def loading_failed(error: ExchangeError) -> Any:
+    """In a panel that could not be filled: short when the banner tells the story."""
+    if isinstance(error, Unavailable):
+        return html.P("Waiting for the service …", className="quiet waiting")
+    return problem(error)
 
 
 def problem(error: ExchangeError) -> Any:

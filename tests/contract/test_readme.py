@@ -27,7 +27,8 @@ def test_each_make_command_of_the_documents_exists() -> None:
 
 
 def test_make_lists_its_targets() -> None:
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--silent", "--no-print-directory", "help"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.split()[0] for line in listed.splitlines()} == targets()
 
 

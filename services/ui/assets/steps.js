@@ -34,3 +34,10 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
     },
   },
 });
+
+// The upload component leaves its file field without a name; its own words are the name.
+new MutationObserver(function () {
+  document.querySelectorAll(".drop input[type=file]:not([aria-label])").forEach(function (field) {
+    field.setAttribute("aria-label", field.closest(".drop").querySelector("strong").textContent);
+  });
+}).observe(document.documentElement, { childList: true, subtree: true });

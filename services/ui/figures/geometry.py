@@ -33,8 +33,8 @@ PULSE_MM = (5.0, 10.0)
 """Width (200 ms) and height (1 mV) of the calibration pulse."""
 RHYTHM_LEAD = "II"
 COLUMNS = 4
-LABEL_MM = (12.0, 4.0)
-"""Room that a label takes."""
+LABEL_HEIGHT_MM = 4.0
+LABEL_LETTER_MM = 2.5
 LABEL_RISE_MM = 7.0
 """Height of a label above the baseline, when no wave is in its way."""
 
@@ -106,11 +106,11 @@ def lay_out(leads: Mapping[str, PaperLead], layout: LayoutName, start_s: float =
     rows = _rows(leads, layout)
     cut = [[_cut(leads.get(c.lead), c, start_s) for c in row] for row in rows]
     rises = [
-        [_label_rise(leads.get(c.lead), y) for c, (_, y) in zip(*pair, strict=True)]
+        [_label_rise(c.lead, leads.get(c.lead), y) for c, (_, y) in zip(*pair, strict=True)]
         for pair in zip(rows, cut, strict=True)
     ]
     up = [
-        max([PULSE_MM[1], *(_peak(y) for _, y in row), *(r + LABEL_MM[1] for r in rise)])
+        max([PULSE_MM[1], *(_peak(y) for _, y in row), *(r + LABEL_HEIGHT_MM for r in rise)])
         for row, rise in zip(cut, rises, strict=True)
     ]
     down = [max([0.0, *(_peak(-y) for _, y in row)]) for row in cut]
@@ -181,11 +181,12 @@ def _cut(lead: PaperLead | None, cell: _Cell, start_s: float) -> tuple[float, Sa
     return first / rate - from_s, ((part - middle) * GAIN_MM_PER_MV).astype(np.float32)
 
 
-def _label_rise(lead: PaperLead | None, y_mm: Samples) -> float:
+def _label_rise(name: str, lead: PaperLead | None, y_mm: Samples) -> float:
     """Where a label stands so that no wave runs through it."""
     if lead is None:
         return LABEL_RISE_MM
-    under = y_mm[: math.ceil(LABEL_MM[0] / SPEED_MM_PER_S * lead.sampling_rate_hz)]
+    width_mm = 1.5 + LABEL_LETTER_MM * len(_text(name, lead))
+    under = y_mm[: math.ceil(width_mm / SPEED_MM_PER_S * lead.sampling_rate_hz)]
     return max(LABEL_RISE_MM, _peak(under) + 1.0)
 
 

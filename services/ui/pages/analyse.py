@@ -34,29 +34,39 @@ def layout() -> Any:
                 className="panel intake",
                 **_named("Recordings"),
                 children=[
-                    dcc.Upload(
-                        id="drop",
-                        multiple=True,
-                        max_size=MAX_FILE_BYTES,
-                        className="drop",
-                        className_active="drop active",
-                        children=html.Div(
-                            [
-                                html.Strong("Drop ECG files here or choose them"),
-                                html.Span(
-                                    "WFDB (.hea with .dat), EDF, DICOM, CSV, NPY · 50 MB each",
-                                    className="quiet",
-                                ),
-                            ]
-                        ),
-                    ),
-                    dcc.Loading(html.Div(id="drop-outcome", **POLITE), type="dot"),
-                    _stating_form(),
                     html.Div(
-                        [html.Span("Worklist"), html.Span("← → steps", className="quiet")],
-                        className="list-head",
+                        className="drop-side",
+                        children=[
+                            dcc.Upload(
+                                id="drop",
+                                multiple=True,
+                                max_size=MAX_FILE_BYTES,
+                                className="drop",
+                                className_active="drop active",
+                                children=html.Div(
+                                    [
+                                        html.Strong("Drop ECG files here or choose them"),
+                                        html.Span(
+                                            "WFDB (.hea with .dat), EDF, DICOM, CSV, NPY · 50 MB each",
+                                            className="quiet",
+                                        ),
+                                    ]
+                                ),
+                            ),
+                            dcc.Loading(html.Div(id="drop-outcome", **POLITE), type="dot"),
+                            _stating_form(),
+                        ],
                     ),
-                    html.Div(id="worklist", className="worklist"),
+                    html.Div(
+                        className="list-side",
+                        children=[
+                            html.Div(
+                                [html.Span("Worklist"), html.Span("← → steps", className="quiet")],
+                                className="list-head",
+                            ),
+                            html.Div(id="worklist", className="worklist"),
+                        ],
+                    ),
                 ],
             ),
             html.Section(
@@ -176,7 +186,7 @@ def register(app: Any, gateway: Gateway) -> None:
             results = gateway.upload(decode(contents, files), stated)
         except ExchangeError as e:
             return problem(e), no_update, no_update, no_update
-        named = {r.recording.recording_id: _name(r.file_names) for r in results if r.file_names}
+        named = {r.recording.recording_id: _name(tuple(r.file_names)) for r in results if r.file_names}
         asked = any(r.recording.reason == "MissingMetadata" for r in results)
         first = next((r.recording.recording_id for r in results if r.recording.has_signal), None)
         target = f"/analyse/{first or results[0].recording.recording_id}" if results else no_update
@@ -304,7 +314,7 @@ def register(app: Any, gateway: Gateway) -> None:
 
 def _name(files: tuple[str, ...]) -> str:
     """One name for the files of a record."""
-    return files[0].rsplit(".", 1)[0] if len(files) > 1 else files[0]
+    return files[0].rsplit(".", 1)[0] if len(files) != 1 else files[0]
 
 
 def _outcome(results: list[UploadView]) -> Any:

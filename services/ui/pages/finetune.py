@@ -94,7 +94,7 @@ def _dataset_panel() -> Any:
                     ),
                     html.Div(id="table-preview"),
                     dmc.TextInput(id="dataset-name", label="Name", value="", mt="xs"),
-                    *fields,
+                    html.Div(fields, className="pairs"),
                     dmc.Select(
                         id="task",
                         label="Labels are",
@@ -107,7 +107,8 @@ def _dataset_panel() -> Any:
                     ),
                     dmc.Button("Build data set", id="build", mt="sm", fullWidth=True),
                     html.P(
-                        "Split by patient, seeded: 70 % training, 15 % validation, 15 % test.",
+                        "Without a part column patients are drawn, seeded: "
+                        "70\u00a0% training, 15\u00a0% validation, 15\u00a0% test.",
                         className="quiet",
                     ),
                 ],
@@ -183,6 +184,7 @@ def _register_dataset(app: Any, gateway: Gateway) -> None:
     @app.callback(
         Output("build-outcome", "children"),
         Output("dataset", "value"),
+        Output("new-dataset", "open"),
         Input("build", "n_clicks"),
         State("table", "contents"),
         State("dataset-name", "value"),
@@ -211,8 +213,8 @@ def _register_dataset(app: Any, gateway: Gateway) -> None:
                 )
             )
         except ExchangeError as e:
-            return problem(e), no_update
-        return None, made.dataset_id
+            return problem(e), no_update, no_update
+        return None, made.dataset_id, False
 
     @app.callback(
         Output("dataset", "data"),

@@ -47,8 +47,13 @@ def dataset(d: DatasetFact) -> Any:
         (r.unknown_patients, "recordings of unknown patients, each counted as one of its own"),
     ]
     parts = _table(
-        ("Part", "Recordings", "Patients", *d.classes),
-        [(p.part, str(p.recordings), str(p.patients), *map(str, p.positives)) for p in d.parts],
+        # Classes go down, so that any number of them fits beside the page.
+        ("", *(p.part for p in d.parts)),
+        [
+            ("Recordings", *(str(p.recordings) for p in d.parts)),
+            ("Patients", *(str(p.patients) for p in d.parts)),
+            *[(name, *(str(p.positives[i]) for p in d.parts)) for i, name in enumerate(d.classes)],
+        ],
     )
     busy = d.state in ("queued", "building")
     return html.Div(
@@ -131,7 +136,10 @@ def runs(listed: Sequence[RunFact]) -> Any:
         return empty("No runs yet", "Choose a data set and an architecture, then start.")
     rows = [
         (
-            dcc.Link(r.model_name, href=f"/fine-tune/{r.run_id}"),
+            dcc.Link(
+                f"{r.model_name}:{r.model_version}" if r.model_version else r.model_name,
+                href=f"/fine-tune/{r.run_id}",
+            ),
             html.Span(r.state, className=f"state {r.state}"),
             r.architecture,
             str(r.best_epoch or "—"),

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from exchangeai.errors import InvalidArgument
+from services.ui.label_table import read_head
+
+
+@pytest.mark.parametrize("divider", [",", ";", "\t"])
+def test_columns_and_first_rows_whatever_divides_them(divider):
+    lines = [["file", "labels", "patient"], *[[f"r{i}", "NORM", f"p{i}"] for i in range(9)]]
+    head = read_head("\r\n".join(divider.join(x) for x in lines).encode("utf-8-sig"))
+    assert head.columns == ("file", "labels", "patient")
+    assert head.rows == tuple((f"r{i}", "NORM", f"p{i}") for i in range(4))
+
+
+def test_guesses_are_those_a_person_would_make_and_none_when_unsure():
+    head = read_head(b"File_Name,Superclass,patient_id,fold_name,remark\na,b,c,train,e\n")
+    guesses = [head.guess(m) for m in ("recording", "label", "patient", "part")]
+    assert guesses == ["File_Name", "Superclass", "patient_id", "fold_name"]
+    assert read_head(b"x,y\n1,2\n").guess("recording") is None
+
+
+def test_quoted_cells_keep_their_divider():
+    assert read_head(b'file,label\na,"MI, old"\n').rows == (("a", "MI, old"),)
+
+
+def test_a_table_cut_within_a_letter_is_still_read():
+    row = "é,NORM\n"
+    table = b"file,label\n" + (row * 20_000).encode()
+    assert len(table) > 1 << 16
+    assert read_head(table).columns == ("file", "label")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (b"", "header line"),
+        (b"only one column\nx\n", "two columns"),
+        ("Größe,Befund\n".encode("latin-1"), "UTF-8"),
+        (b"PK\x03\x04,\x00\x00", "header line"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_the_next_step(table, words):
+    with pytest.raises(InvalidArgument, match=words):
+        read_head(table)

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from exchangeai.rpc import invoke, open_channel
 from exchangeai.testing.models import synthetic_window, tiny_model
@@ -80,3 +80,9 @@ def tiny(platform: Platform) -> str:
         invoke(stub.ApproveModel, approve)
         assert isinstance(channel, grpc.Channel)
     return f"tiny:{model.version}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    """Two busy cores answer later than an idle machine."""
+    expect.set_options(timeout=30_000)

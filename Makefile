@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-slow check lint types protos protos-check lock bench chart screens clean
+.PHONY: help run demo test test-quick check lint types protos protos-check lock bench chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,10 +21,10 @@ demo: $(VENV)/.run ## the whole story on real labelled ECGs, headless (FULL=1 fo
 	FULL=$(FULL) $(BIN)/python -m demo
 
 test: $(VENV)/.dev $(VENV)/.browser check ## set up everything and pass all tests
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST)
+	$(BIN)/python -m pytest $(PYTEST)
 
-test-slow: $(VENV)/.dev $(VENV)/.browser ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow $(PYTEST)
+test-quick: $(VENV)/.dev $(VENV)/.browser ## tests without those that train, kill or take over ten seconds
+	$(BIN)/python -m pytest -m "not slow and not faults and not browser" $(PYTEST)
 
 check: lint types protos-check ## style, types, import rules, contracts
 

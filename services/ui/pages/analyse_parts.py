@@ -12,7 +12,7 @@ from exchangeai.leads import derive_limb_leads
 from exchangeai.measurements import Verdict
 from services.ui.figures.geometry import PaperLead
 from services.ui.pages.notices import empty, number
-from services.ui.views import MeasuredView, PredictionView, RecordingView, SignalView
+from services.ui.views import FindingView, MeasuredView, PredictionView, RecordingView, SignalView
 
 _VERDICTS = {
     Verdict.ANALYSABLE: ("Analysable", "good"),
@@ -104,7 +104,7 @@ def findings(p: PredictionView) -> Any:
                 className="finding" + (" present" if f.present else ""),
                 children=[
                     html.Span(f.name, className="finding-name"),
-                    html.Span(number(f.probability), className="finding-value"),
+                    html.Span(number(f.probability, _digits(f)), className="finding-value"),
                     html.Div(
                         className="bar",
                         children=[
@@ -114,7 +114,7 @@ def findings(p: PredictionView) -> Any:
                     ),
                     html.Span(
                         ("above" if f.probability >= f.threshold else "below")
-                        + f" threshold {number(f.threshold)}"
+                        + f" threshold {number(f.threshold, _digits(f))}"
                         + (" · most probable" if f.present and f.probability < f.threshold else ""),
                         className="finding-verdict",
                     ),
@@ -127,6 +127,11 @@ def findings(p: PredictionView) -> Any:
         f"code {p.code_version} · request {p.request_id}"
     )
     return html.Div([*body, html.P(origin, className="provenance", id="provenance")], id="finding-list")
+
+
+def _digits(f: FindingView) -> int:
+    """One digit more where probability and threshold would read the same."""
+    return 3 if number(f.probability) == number(f.threshold) else 2
 
 
 def refused(r: RecordingView) -> Any:

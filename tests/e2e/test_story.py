@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,7 +29,10 @@ from exchangeai.v1 import (
     run_pb2,
     training_service_pb2,
 )
+from services.local import Platform
 from tests.e2e.conftest import Uploaded
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +161,18 @@ def test_a_model_travels_and_must_be_approved(
         inference_service_pb2.PredictRequest(model_name=model.name, recording_id=recording_id),
     )
     assert [f.probability for f in theirs.findings] == [f.probability for f in ours.findings]
+
+
+def test_the_readme_snippet_runs(platform: Platform, model: model_pb2.Model) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert model.name in snippet
+    # Stock tritonclient brings the protocol's messages under the same names, hence a process of its own.
+    here = snippet.replace("127.0.0.1:50054", platform.addresses["inference"])
+    ended = subprocess.run(
+        [sys.executable, "-c", here], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "[[" in ended.stdout
 
 
 def test_runs_and_architectures_are_listed(stubs: Stubs, run: run_pb2.Run) -> None:

@@ -27,9 +27,10 @@ def layout() -> Any:
         id="page-analyse",
         className="analyse",
         children=[
-            dcc.Interval(id="worklist-tick", interval=1000, disabled=True),
-            dcc.Interval(id="paper-tick", interval=2000, disabled=True),
-            dcc.Interval(id="models-tick", interval=2000, disabled=True),
+            # Each ticks until its panel was filled, so that no lost answer leaves a panel empty.
+            dcc.Interval(id="worklist-tick", interval=1000),
+            dcc.Interval(id="paper-tick", interval=2000),
+            dcc.Interval(id="models-tick", interval=2000),
             html.Section(
                 className="panel intake",
                 **_named("Recordings"),

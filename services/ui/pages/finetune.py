@@ -33,10 +33,11 @@ def layout() -> Any:
         id="page-finetune",
         className="tune",
         children=[
-            dcc.Interval(id="run-tick", interval=1000, disabled=True),
-            dcc.Interval(id="dataset-tick", interval=1000, disabled=True),
-            dcc.Interval(id="offer-tick", interval=2000, disabled=True),
-            dcc.Interval(id="base-tick", interval=2000, disabled=True),
+            # Each ticks until its panel was filled, so that no lost answer leaves a panel empty.
+            dcc.Interval(id="run-tick", interval=1000),
+            dcc.Interval(id="dataset-tick", interval=1000),
+            dcc.Interval(id="offer-tick", interval=2000),
+            dcc.Interval(id="base-tick", interval=2000),
             html.Div([_dataset_panel(), _start_panel()], className="stack"),
             html.Div(
                 className="stack",

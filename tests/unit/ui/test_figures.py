@@ -1,3 +1,5 @@
+"""Figures of the user interface: what they hold and how they wear the theme."""
+
 from __future__ import annotations
 
 import base64

@@ -1,3 +1,5 @@
+"""Label tables as the browser hands them over: separators, columns and what they seem to mean."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The HTTP server: requests in flight are answered before it ends."""
+
 from __future__ import annotations
 
 import asyncio

@@ -32,25 +32,26 @@ class Architectures:
     """Asks a child process once and remembers."""
 
     def __init__(self) -> None:
-        self._known: list[Architecture] | None = None
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[list[Architecture]] | None = None
 
     async def all(self) -> list[Architecture]:
         """By name. Raises Unavailable when the child fails."""
-        async with self._asking:
-            if self._known is None:
-                child = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "services.trainer.architectures"),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                )
-                out, _ = await child.communicate()
-                if child.returncode:
-                    raise Unavailable(
-                        "the architectures could not be loaded; the trainer's log has the reason"
-                    )
-                self._known = msgspec.json.decode(out, type=list[Architecture])
-            return self._known
+        if self._asking is None or (self._asking.done() and self._asking.exception()):
+            self._asking = asyncio.create_task(_ask())
+        # A caller whose deadline ends must not take the answer from those who come after.
+        return await asyncio.shield(self._asking)
+
+
+async def _ask() -> list[Architecture]:
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.trainer.architectures"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await child.communicate()
+    if child.returncode:
+        raise Unavailable("the architectures could not be loaded; the trainer's log has the reason")
+    return msgspec.json.decode(out, type=list[Architecture])
 
 
 def describe() -> list[Architecture]:

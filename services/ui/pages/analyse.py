@@ -109,7 +109,12 @@ def layout() -> Any:
                         children=[
                             html.H2("Model"),
                             dmc.Select(
-                                id="model", label="Run this model", placeholder="No model yet", data=[]
+                                id="model",
+                                label="Run this model",
+                                placeholder="No model yet",
+                                data=[],
+                                # Choosing the chosen one again would choose none.
+                                allowDeselect=False,
                             ),
                             dmc.Button("Run", id="predict", disabled=True, fullWidth=True, mt="sm"),
                             dcc.Loading(html.Div(id="findings", **POLITE), type="dot"),
@@ -133,7 +138,9 @@ def _stating_form() -> Any:
         children=[
             html.P("These files do not say how they were recorded. State it, and they are read again:"),
             dmc.NumberInput(id="stated-rate", label="Sampling rate (Hz)", min=1, max=100000, value=None),
-            dmc.Select(id="stated-unit", label="Unit of the samples", data=["uV", "mV", "V"], value=None),
+            dmc.Select(
+                id="stated-unit", label="Unit of the samples", data=["uV", "mV", "V"], allowDeselect=False
+            ),
             dmc.TextInput(id="stated-leads", label="Leads in column order", value=" ".join(STANDARD_12)),
             dmc.Button("Read again", id="state-it", mt="sm"),
         ],

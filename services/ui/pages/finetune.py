@@ -76,7 +76,13 @@ def _dataset_panel() -> Any:
         className="panel",
         children=[
             html.H2("1  Data set"),
-            dmc.Select(id="dataset", label="Use a data set", placeholder="None yet: make one below", data=[]),
+            dmc.Select(
+                id="dataset",
+                label="Use a data set",
+                placeholder="None yet: make one below",
+                data=[],
+                allowDeselect=False,
+            ),
             html.Div(id="dataset-state"),
             html.Details(
                 id="new-dataset",
@@ -100,6 +106,7 @@ def _dataset_panel() -> Any:
                         id="task",
                         label="Labels are",
                         value="multi",
+                        allowDeselect=False,
                         mt="xs",
                         data=[
                             {"value": "multi", "label": "any number for each recording"},

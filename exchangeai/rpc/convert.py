@@ -157,11 +157,6 @@ def measurements_to_proto(measured: Measurements) -> measurements_pb2.Measuremen
     )
 
 
-def task_to_proto(task: Task) -> dataset_pb2.Task:
-    """What labels are."""
-    return _TASK[task]
-
-
 def task_from_proto(task: int) -> Task:
     """What labels are. Raises InvalidArgument when it is not said."""
     for ours, theirs in _TASK.items():

@@ -24,9 +24,7 @@ _VERDICTS = {
 def worklist(recordings: Sequence[RecordingView], chosen: str, names: Mapping[str, str]) -> list[Any]:
     """One link for each recording; names are those this browser dropped, else the short id."""
     if not recordings:
-        return [
-            empty("No recordings yet", "Drop ECG files above. They are read here and never leave this site.")
-        ]
+        return [empty("No recordings yet", "Drop ECG files to begin. They never leave this site.")]
     return [
         dcc.Link(
             href=f"/analyse/{r.recording_id}",

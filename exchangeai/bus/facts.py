@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from exchangeai.bus.errors import patiently, translated
-from exchangeai.errors import Conflict, NotFound
+from exchangeai.errors import Conflict, NotFound, Unavailable
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -130,39 +130,68 @@ class Facts(Generic[T]):
         """All keys."""
 
         async def attempt() -> list[str]:
-            try:
-                return await (await self._open()).keys()
-            except NoKeysError:
-                return []
+            keys: list[str] = []
+            async with aclosing(self._entries(meta_only=True)) as entries:
+                async for entry in entries:
+                    if entry is None:
+                        return keys
+                    if entry.operation not in _GONE:
+                        keys.append(entry.key)
+            raise Unavailable("the message bus forgot a listing of keys halfway")
 
         return await patiently(attempt)
 
-    async def watch(self, key: str = ">") -> AsyncIterator[Change[T]]:
+    async def watch(self) -> AsyncIterator[Change[T]]:
         """Everything known now, then a mark with `current`, then each change, for ever.
 
         After a lost connection to a server that lost the watch, everything is replayed with a new mark.
         """
         while True:
             with translated():
-                watcher = await (await self._open()).watch(key)
-            try:
-                while True:
-                    try:
-                        entry = await watcher.updates(timeout=_IDLE_S)
-                    except TimeoutError:
-                        if not await self._alive(watcher):
-                            log.warning("a watch was lost and begins anew")
-                            break
-                        continue
-                    if entry is None:
-                        yield Change(key="", value=None, current=True)
-                    elif entry.operation in ("DEL", "PURGE"):
-                        yield Change(key=entry.key, value=None)
-                    else:
-                        yield Change(key=entry.key, value=self._decode(entry.value or b""))
-            finally:
-                with suppress(NatsError):
-                    await watcher.stop()
+                async with aclosing(self._entries()) as entries:
+                    async for entry in entries:
+                        if entry is None:
+                            yield Change(key="", value=None, current=True)
+                        elif entry.operation in _GONE:
+                            yield Change(key=entry.key, value=None)
+                        else:
+                            yield Change(key=entry.key, value=self._decode(entry.value or b""))
+            log.warning("a watch was lost and begins anew")
+
+    async def _entries(self, *, meta_only: bool = False) -> AsyncGenerator[KeyValue.Entry | None, None]:
+        """The last entry of each key, then None, then each change; ends when the server lost the watch.
+
+        nats-py has such a mark too, but sets it too early when entries are still on their way to us or are
+        written meanwhile (its issue 842), so keys would be missing. We ask for the newest revision first and
+        set the mark when it was seen: entries come in the order of their revisions.
+        """
+        bucket = await self._open()
+        status = await bucket.status()
+        newest = status.stream_info.state.last_seq if status.values else 0
+        watcher = await bucket.watch(">", meta_only=meta_only)
+        try:
+            marked = not newest
+            if marked:
+                yield None
+            while True:
+                try:
+                    entry = await watcher.updates(timeout=_IDLE_S)
+                except TimeoutError:
+                    if not await self._alive(watcher):
+                        return
+                    if not marked:  # the newest entry was removed meanwhile, and nothing else is to come
+                        marked = True
+                        yield None
+                    continue
+                if entry is None:
+                    continue
+                yield entry
+                if not marked and (entry.revision or 0) >= newest:
+                    marked = True
+                    yield None
+        finally:
+            with suppress(NatsError):
+                await watcher.stop()
 
     async def _alive(self, watcher: KeyValue.KeyWatcher) -> bool:
         # nats-py may not notice that the server forgot its ephemeral consumer (issue 510), so we ask.
@@ -173,6 +202,9 @@ class Facts(Generic[T]):
             return False
         return True
 
+
+_GONE = ("DEL", "PURGE")
+"""Operations of the entries that mark a deleted key."""
 
 _IDLE_S = 5.0
 """How long a watch may be silent before we ask whether the server still knows it."""

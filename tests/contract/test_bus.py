@@ -17,7 +17,7 @@ from exchangeai.config import BusConfig
 from exchangeai.errors import Conflict, InvalidArgument, NotFound, NotReady, Overloaded, PermissionDenied
 from exchangeai.events.v1.dataset_requested_pb2 import DatasetRequested
 from exchangeai.events.v1.recording_ingested_pb2 import RecordingIngested
-from exchangeai.facts import PreprocessedFact, RunFact, RunState, TrainingOptions
+from exchangeai.facts import DatasetFact, PreprocessedFact, RunFact, RunState, TrainingOptions
 
 Handler = Callable[[RecordingIngested, Delivery], Awaitable[None]]
 
@@ -243,6 +243,41 @@ async def test_changes_by_many_are_all_kept(bus: Bus) -> None:
 async def test_a_change_of_nothing_is_not_found(bus: Bus) -> None:
     with pytest.raises(NotFound):
         await bus.facts(RunFact).change("no-such-run", lambda x: x)
+
+
+async def test_a_listing_is_whole_while_others_write(bus: Bus) -> None:
+    """nats-py takes a replay for ended when entries are still under way, or when others write meanwhile."""
+    facts = bus.facts(PreprocessedFact)
+    known = {f"known-{i}" for i in range(200)}
+    for key in known:
+        await facts.put(key, fact(key))
+    await facts.put("gone", fact("gone"))
+    await facts.delete("gone")
+
+    async def write() -> None:
+        for i in range(10**6):
+            await facts.put(f"other-{i % 50}", fact(str(i)))
+
+    writers = [asyncio.create_task(write()) for _ in range(4)]
+    try:
+        for _ in range(30):
+            keys = await facts.keys()
+            assert known <= set(keys)
+            assert "gone" not in keys
+            assert len(keys) == len(set(keys))
+        for _ in range(10):
+            async with open_index(facts) as index:
+                assert known <= set(index.items)
+    finally:
+        for writer in writers:
+            writer.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)
+
+
+async def test_an_empty_bucket_has_no_keys(bus: Bus) -> None:
+    assert await bus.facts(DatasetFact).keys() == []
+    async with open_index(bus.facts(DatasetFact)) as index:
+        assert not index.items
 
 
 async def test_an_index_follows_its_bucket(bus: Bus) -> None:

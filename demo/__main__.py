@@ -14,7 +14,7 @@ from demo.platform import platform
 from demo.records import PACKED, read_records
 from demo.story import say, tell
 from demo.train import DemoFailed
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 from exchangeai.v1 import run_pb2
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "ptbxl-100hz"
@@ -38,7 +38,7 @@ def main() -> int:
     try:
         with platform() as stubs:
             ending = tell(stubs, records, os.environ.get("ARCHITECTURE", "xresnet1d"), options)
-    except (DemoFailed, ExchangeError, TimeoutError) as e:
+    except (DemoFailed, ExchangeaiError, TimeoutError) as e:
         print(f"the story broke off: {e}", file=sys.stderr)
         return 1
     print(ending.table)

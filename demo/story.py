@@ -38,7 +38,7 @@ class Ending:
 def tell(
     stubs: Stubs, records: Sequence[Record], architecture: str, options: run_pb2.TrainingOptions
 ) -> Ending:
-    """Walk the path. Raises DemoFailed, TimeoutError or ExchangeError where it breaks off."""
+    """Walk the path. Raises DemoFailed, TimeoutError or ExchangeaiError where it breaks off."""
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="exchangeai-files-") as folder:
         uploaded = upload(stubs.ingest, records, Path(folder))

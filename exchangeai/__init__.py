@@ -1,3 +1,20 @@
 """What an ECG is, and how the processes of the platform meet; knows no service."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from exchangeai.reading import read_ecg
+
+__all__ = ["read_ecg"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Services that read no files start without numpy and the readers' libraries.
+    if name == "read_ecg":
+        from exchangeai.reading import read_ecg
+
+        return read_ecg
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

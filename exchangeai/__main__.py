@@ -61,7 +61,7 @@ def _serve(name: str) -> int:
 def _health(address: str) -> int:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    from exchangeai.errors import ExchangeError
+    from exchangeai.errors import ExchangeaiError
     from exchangeai.rpc import invoke, open_channel
 
     with open_channel(address) as channel:
@@ -72,7 +72,7 @@ def _health(address: str) -> int:
                 health_pb2.HealthCheckRequest(service="ready"),
                 timeout_s=5,
             )
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             print(f"{address}: {e}", file=sys.stderr)
             return 1
     ready = answer.status == health_pb2.HealthCheckResponse.SERVING

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 
 PREFIX = "EXCHANGEAI_"
 T = TypeVar("T")
 
 
-class ConfigError(ExchangeError):
+class ConfigError(ExchangeaiError):
     """A variable is missing or cannot be understood; the message names it."""
 
 

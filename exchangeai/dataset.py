@@ -6,7 +6,8 @@ last. A shard is an uncompressed Arrow IPC file of at most 1024 rows; a row is o
     recording_id   utf8                         patient_key    utf8
     window         fixed_size_list<int16>[60000], 12 leads x 5000 samples, lead after lead
     uv_per_lsb     float32                      valid_samples  int32
-    label          fixed_size_list<uint8>[C]    sex            utf8       age_years  int16, null = unknown
+    label          fixed_size_list<uint8>[C]    sex            utf8, null = unknown
+    age_years      int16, null = unknown
 
 Equal data give equal bytes. Shards are read through a memory map: a window costs no copy until it is used.
 """
@@ -109,7 +110,7 @@ class Row:
     valid_samples: int
     label: npt.NDArray[np.uint8]
     """uint8 [C]"""
-    sex: str = "unknown"
+    sex: str | None = None
     age_years: int | None = None
 
 
@@ -159,7 +160,7 @@ def schema(classes: int) -> Any:
         pa.field("uv_per_lsb", pa.float32(), nullable=False),
         pa.field("valid_samples", pa.int32(), nullable=False),
         pa.field("label", _fixed(pa.uint8(), classes), nullable=False),
-        pa.field("sex", pa.utf8(), nullable=False),
+        pa.field("sex", pa.utf8()),
         pa.field("age_years", pa.int16()),
     ]
     return pa.schema(fields)
@@ -269,7 +270,7 @@ class Part:
     """uint8 [N, C]"""
     recording_ids: list[str]
     patient_keys: list[str]
-    sex: list[str]
+    sex: list[str | None]
     age_years: list[int | None]
 
     def __len__(self) -> int:

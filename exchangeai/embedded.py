@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 from exchangeai.orphans import death_pact
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ _BETWEEN_SIGNALS_S = 0.3
 """Two signals sent at once would arrive as one."""
 
 
-class ServerFailed(ExchangeError):
+class ServerFailed(ExchangeaiError):
     """A server that was to be started here did not start, or ended."""
 
 

@@ -1,6 +1,6 @@
 """Every failure a caller may see; each message is safe to show.
 
-    ExchangeError
+    ExchangeaiError
     ├── InvalidArgument        the request itself is wrong; never retry it unchanged
     │   ├── UnreadableFile     bytes that are no ECG we can read (see its subclasses)
     │   └── ContractViolation  a model, tensor or data set that breaks its contract
@@ -20,14 +20,14 @@ Anything else is a defect: it is logged whole and answered INTERNAL without deta
 from __future__ import annotations
 
 
-class ExchangeError(Exception):
+class ExchangeaiError(Exception):
     """Base of all failures whose message may be shown to the caller."""
 
     request_id: str = ""
     """Set on errors that came from a service: names the request in its logs."""
 
 
-class InvalidArgument(ExchangeError):
+class InvalidArgument(ExchangeaiError):
     """The request itself is wrong; repeating it unchanged cannot help."""
 
 
@@ -71,37 +71,37 @@ class ReaderCrashed(UnreadableFile):
     """The reader exceeded its limits of time or memory, or died; the service did not."""
 
 
-class NotFound(ExchangeError):
+class NotFound(ExchangeaiError):
     """No such recording, data set, run, model or object."""
 
 
-class AlreadyExists(ExchangeError):
+class AlreadyExists(ExchangeaiError):
     """The name is taken by something else."""
 
 
-class NotReady(ExchangeError):
+class NotReady(ExchangeaiError):
     """The state must change first; the message says how."""
 
 
-class TooLarge(ExchangeError):
+class TooLarge(ExchangeaiError):
     """Over a stated limit; the message names the limit."""
 
 
-class Overloaded(ExchangeError):
+class Overloaded(ExchangeaiError):
     """A queue, a stream or the number of calls is at its bound; back off, then retry."""
 
 
-class Conflict(ExchangeError):
+class Conflict(ExchangeaiError):
     """Someone else changed the fact first; read it again and decide anew."""
 
 
-class DeadlineRequired(ExchangeError):
+class DeadlineRequired(ExchangeaiError):
     """The call came without a deadline."""
 
 
-class PermissionDenied(ExchangeError):
+class PermissionDenied(ExchangeaiError):
     """The server refused these credentials."""
 
 
-class Unavailable(ExchangeError):
+class Unavailable(ExchangeaiError):
     """A server that we need does not answer; retry with back-off."""

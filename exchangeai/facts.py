@@ -60,6 +60,8 @@ class LeadFact:
     name: str
     sampling_rate_hz: float
     sample_count: int
+    unit: str = "mV"
+    derived: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ async def _run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
         loop.add_signal_handler(number, on_signal, number)
     try:
         await main(stop)
-    except ExchangeError as e:
+    except ExchangeaiError as e:
         log.error("%s: %s", type(e).__name__, e)
         return 1
     return 0

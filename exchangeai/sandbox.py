@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from exchangeai import errors
-from exchangeai.errors import ExchangeError, ReaderCrashed
+from exchangeai.errors import ExchangeaiError, ReaderCrashed
 from exchangeai.orphans import die_with_parent
 
 _READY, _RESULT, _FAILURE = b"+", b"=", b"!"
@@ -59,7 +59,7 @@ class Sandbox:
     async def call(self, payload: bytes, *, timeout_s: float | None = None) -> bytes:
         """Run the function on the payload.
 
-        Raises the ExchangeError that the function raised; ReaderCrashed when it exceeded its limits or
+        Raises the ExchangeaiError that the function raised; ReaderCrashed when it exceeded its limits or
         died. Anything else that the function raises counts as a crash too.
         """
         child = await self._free.get()
@@ -75,7 +75,7 @@ class Sandbox:
             code = await child.kill()
             log.warning("a sandboxed child died", extra={"fields": {"target": self._target, "exit": code}})
             raise ReaderCrashed("the reader died on this file; the file may be damaged") from e
-        except ExchangeError:
+        except ExchangeaiError:
             raise
         except BaseException:
             # Cancelled in the middle of an exchange: the pipe is out of step.
@@ -135,7 +135,7 @@ class _Child:
             return answer
         name, _, message = answer.decode("utf-8", "replace").partition("\n")
         found = getattr(errors, name, None)
-        if isinstance(found, type) and issubclass(found, ExchangeError):
+        if isinstance(found, type) and issubclass(found, ExchangeaiError):
             raise found(message)
         log.error("a sandboxed function failed", extra={"fields": {"error": name, "stderr": self._said()}})
         raise ReaderCrashed(f"the reader failed on this file ({name[:40]})")
@@ -213,7 +213,7 @@ def main(arguments: list[str]) -> None:
         payload = requests.read(int.from_bytes(head[:4], "big"))
         try:
             _send(answers, _RESULT, function(payload))
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             _send(answers, _FAILURE, f"{type(e).__name__}\n{e}".encode())
         except MemoryError:
             _send(answers, _FAILURE, b"ReaderCrashed\nreading needs more memory than a reader may use")

@@ -21,7 +21,7 @@ import msgspec
 from exchangeai.bus.embedded import start_bus
 from exchangeai.config import PREFIX, BusConfig, StoreConfig, from_env, to_env
 from exchangeai.embedded import Credentials, ServerFailed, ServerProcess
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 from exchangeai.store.embedded import start_store
 
 GRPC_SERVICES = ("ingest", "preprocess", "trainer", "inference")
@@ -276,7 +276,7 @@ def up(data: Path, ports: Mapping[str, int]) -> int:
             print("\nStopping: letting work in flight finish (Ctrl-C again ends at once)", flush=True)
     except KeyboardInterrupt:
         return 130
-    except ExchangeError as e:
+    except ExchangeaiError as e:
         print(f"ExChanGeAI did not start: {e}", file=sys.stderr)
         return 1
     print("Stopped.", flush=True)

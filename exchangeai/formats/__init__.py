@@ -1,8 +1,9 @@
-"""File formats, one per module: `read_ecg` turns untrusted bytes into a de-identified recording.
+"""File formats, one per module: `read_records` turns untrusted bytes into recordings.
 
-A plug-in is a module here with `RANK` (sniffers with a magic number come first), `sniff(files)` and
-`read(files, options)`; its file name is the format's name. Formats are told by content, never by name.
-Services read through `exchangeai.formats.sandboxed`, never in their own process.
+A plug-in is a module here with `RANK` (sniffers with a magic number come first), `sniff(files) -> bool`
+and `read(files, options) -> list[ReadResult]`; its file name is the format's name. Formats are told by
+content, never by name. Services read through `exchangeai.formats.sandboxed`, never in their own process;
+people through `exchangeai.read_ecg`.
 """
 
 from __future__ import annotations
@@ -10,19 +11,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from exchangeai.errors import EmptyFile, ExchangeError, InvalidHeader, ReaderCrashed, UnknownFormat
+from exchangeai.errors import EmptyFile, ExchangeaiError, InvalidHeader, ReaderCrashed, UnknownFormat
 from exchangeai.formats._options import ReadOptions, ReadResult, Unit
 from exchangeai.formats._rates import checked_rate
 from exchangeai.formats._wfdb_header import companion, members_of
 from exchangeai.plugins import modules_in
-from exchangeai.recording import Lead, Recording, source_digest
+from exchangeai.recording import Lead, Recording, record_digest, source_digest
 
-__all__ = ["ReadOptions", "ReadResult", "Unit", "group_files", "read_ecg", "readers"]
+__all__ = ["ReadOptions", "ReadResult", "Unit", "group_files", "members_of", "read_records", "readers"]
 
 _HEAD_BYTES = 1 << 16
 _MAX_LEADS = 1024
@@ -37,23 +37,33 @@ def readers() -> dict[str, ModuleType]:
     return dict(sorted(plugins.items(), key=lambda item: (item[1].RANK, item[0])))
 
 
-def read_ecg(files: Mapping[str, bytes] | Path, options: ReadOptions = _DEFAULTS) -> ReadResult:
-    """Read one record, de-identified: `patient_key` is None and the raw identifier is apart.
+def read_records(files: Mapping[str, bytes], options: ReadOptions = _DEFAULTS) -> list[ReadResult]:
+    """Read what one source holds: a file, or all files of a multi-file record, by name.
 
-    `files` holds all files of the record by name, or is the path of one (for a WFDB record, of its
-    header or signal file). Raises subclasses of UnreadableFile and nothing else.
+    That is one recording, or several from a container such as HDF5, whose ids are then digests of the
+    source and their position. Identifiers are apart from the recordings. Raises subclasses of
+    UnreadableFile and nothing else.
     """
-    if isinstance(files, Path):
-        files = _from_disk(files)
     if not files or not any(files.values()):
         raise EmptyFile("the upload holds no bytes; check that the export finished, then send it again")
     name, reader = _recognise(files)
     try:
-        result: ReadResult = reader.read(files, options)
-        recording = dataclasses.replace(
-            _checked(result.recording), format=name, source_digest=source_digest(files)
-        )
-    except ExchangeError:
+        results: list[ReadResult] = reader.read(files, options)
+        if not results:
+            raise EmptyFile(f"the file is readable as {name} but holds no recording")
+        digest = source_digest(files)
+        return [
+            dataclasses.replace(
+                x,
+                recording=dataclasses.replace(
+                    _checked(x.recording),
+                    format=name,
+                    source_digest=digest if len(results) == 1 else record_digest(digest, i),
+                ),
+            )
+            for i, x in enumerate(results)
+        ]
+    except ExchangeaiError:
         raise
     except MemoryError as e:
         raise ReaderCrashed("reading the file needs more memory than a reader may use") from e
@@ -63,7 +73,6 @@ def read_ecg(files: Mapping[str, bytes] | Path, options: ReadOptions = _DEFAULTS
             f"the file looks like {name} but its header or data contradict the format "
             f"({type(e).__name__}); export it again from its source"
         ) from e
-    return ReadResult(recording=recording, identifiers=result.identifiers)
 
 
 def group_files(names: Sequence[str], heads: Mapping[str, bytes]) -> list[tuple[str, ...]]:
@@ -108,30 +117,28 @@ def _checked(recording: Recording) -> Recording:
     warnings = list(recording.warnings)
     if len(recording.leads) > _MAX_LEADS:
         raise InvalidHeader(f"the file holds {len(recording.leads)} leads; at most {_MAX_LEADS} are read")
-    leads: list[Lead] = []
-    for lead in recording.leads:
-        rate_hz = checked_rate(lead.sampling_rate_hz)
-        samples = np.ascontiguousarray(lead.samples_mv, np.float32)
-        infinite = np.isinf(samples)
-        if infinite.any():
-            samples = np.where(infinite, np.float32(np.nan), samples)
-            warnings.append(f"lead {len(leads) + 1} held infinite values; they count as missing")
-        leads.append(dataclasses.replace(lead, samples_mv=samples, sampling_rate_hz=rate_hz))
-    if not any(x.samples_mv.size for x in leads):
-        raise EmptyFile("the file is readable but holds no ECG samples")
-    seen: set[str] = set()
+    leads = _checked_leads(recording.leads, warnings)
+    if not any(x.samples.size for x in leads) and not recording.annotations:
+        raise EmptyFile("the file is readable but holds no samples")
+    if len({x.name for x in leads}) < len(leads):
+        warnings.append("two leads carry the same name; both are kept, the first is used")
+    series = tuple(
+        dataclasses.replace(x, leads=_checked_leads(x.leads, warnings)) for x in recording.other_series
+    )
+    return dataclasses.replace(
+        recording, leads=leads, other_series=series, warnings=tuple(dict.fromkeys(warnings))
+    )
+
+
+def _checked_leads(leads: Sequence[Lead], warnings: list[str]) -> tuple[Lead, ...]:
+    checked: list[Lead] = []
     for lead in leads:
-        if lead.name in seen:
-            warnings.append("two leads carry the same name; both are kept, the first is used")
-        seen.add(lead.name)
-    return dataclasses.replace(recording, leads=tuple(leads), warnings=tuple(dict.fromkeys(warnings)))
-
-
-def _from_disk(path: Path) -> dict[str, bytes]:
-    header = path.with_suffix(".hea")
-    members = members_of(path.read_bytes()[:_HEAD_BYTES])
-    if members is None and header.is_file() and header != path:
-        named = members_of(header.read_bytes()[:_HEAD_BYTES]) or ()
-        path, members = (header, named) if path.name in named else (path, None)
-    siblings = [path.with_name(x) for x in members or ()]
-    return {x.name: x.read_bytes() for x in [path, *siblings] if x.is_file()}
+        rate_hz = checked_rate(lead.sampling_rate_hz)
+        samples = np.ascontiguousarray(lead.samples, np.float32)
+        if not np.isfinite(samples).all():
+            infinite = np.isinf(samples)
+            if infinite.any():
+                samples = np.where(infinite, np.float32(np.nan), samples)
+                warnings.append(f"lead {len(checked) + 1} held infinite values; they count as missing")
+        checked.append(dataclasses.replace(lead, samples=samples, sampling_rate_hz=rate_hz))
+    return tuple(checked)

@@ -17,14 +17,14 @@ _MONTHS = {
 }  # fmt: skip
 
 
-def sex_of(text: str) -> Sex:
+def sex_of(text: str) -> Sex | None:
     """Sex from words like `F`, `Female`, `1` is not one: numbers mean different things in formats."""
     word = text.strip().casefold()
     if word in ("f", "female", "w", "woman"):
-        return "female"
+        return "F"
     if word in ("m", "male", "man"):
-        return "male"
-    return "unknown"
+        return "M"
+    return None
 
 
 def pooled_age(years: float | None) -> int | None:

@@ -76,7 +76,7 @@ def leads_of(
     return tuple(
         Lead(
             name=canonical_lead(name) or f"channel {i + 1}",
-            samples_mv=(table[:, i].astype(np.float64) * scales[i]).astype(np.float32),
+            samples=(table[:, i].astype(np.float64) * scales[i]).astype(np.float32),
             sampling_rate_hz=rate_hz,
         )
         for i, name in enumerate(names)

@@ -35,7 +35,7 @@ def sniff(files: Mapping[str, bytes]) -> bool:
     return len(files) == 1 and looks_like_table(next(iter(files.values())))
 
 
-def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
+def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     """Read samples in columns, one a lead; a column of times gives the rate."""
     table = parse_table(next(iter(files.values())))
     values, names = table.values, table.names
@@ -54,7 +54,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
         warnings.append("the table has empty cells; they count as missing values")
     leads = leads_of(values, options, rate_hz=rate_hz, scales=scales, names=bare)
     recording = Recording(format="csv", leads=leads, warnings=tuple(warnings))
-    return ReadResult(recording=recording, identifiers=Identifiers())
+    return [ReadResult(recording=recording, identifiers=Identifiers())]
 
 
 def _noted_rate(table: Table) -> float | None:

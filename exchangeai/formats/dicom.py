@@ -53,7 +53,7 @@ def sniff(files: Mapping[str, bytes]) -> bool:
     return len(files) == 1 and next(iter(files.values()))[128:132] == b"DICM"
 
 
-def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
+def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     """Read the rhythm group of a waveform object; medians and further groups are left out."""
     data = next(iter(files.values()))
     dataset = _parse(data)
@@ -75,9 +75,12 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
         device_model=model_of(_text(dataset, "ManufacturerModelName")),
         warnings=tuple(warnings),
     )
-    return ReadResult(
-        recording=recording, identifiers=Identifiers(patient_id=identifier_of(_text(dataset, "PatientID")))
-    )
+    return [
+        ReadResult(
+            recording=recording,
+            identifiers=Identifiers(patient_id=identifier_of(_text(dataset, "PatientID"))),
+        )
+    ]
 
 
 def _parse(data: bytes) -> Dataset:
@@ -134,7 +137,7 @@ def _leads(group: Dataset, options: ReadOptions, order: str) -> tuple[tuple[Lead
         leads.append(
             Lead(
                 name=lead_name(channel) or f"channel {i + 1}",
-                samples_mv=samples.astype(np.float32),
+                samples=samples.astype(np.float32),
                 sampling_rate_hz=rate_hz,
             )
         )

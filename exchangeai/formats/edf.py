@@ -40,7 +40,7 @@ def sniff(files: Mapping[str, bytes]) -> bool:
     return len(files) == 1 and is_edf(next(iter(files.values())))
 
 
-def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
+def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     """Read all channels that are voltages; annotations and other quantities are left out."""
     data = next(iter(files.values()))
     header = parse_header(data)
@@ -68,7 +68,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
         )
     warnings += in_words(other, "not a voltage and left out")
     warnings += in_words(odd, "not labelled as an ECG lead")
-    if onsets_s is not None and any(np.isnan(x.samples_mv).any() for x in leads):
+    if onsets_s is not None and any(np.isnan(x.samples).any() for x in leads):
         warnings.append("the recording has gaps; they are kept as missing values")
     patient, identifiers = _person(header)
     recording = Recording(
@@ -79,7 +79,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
         device_model=_device(header),
         warnings=tuple(warnings),
     )
-    return ReadResult(recording=recording, identifiers=identifiers)
+    return [ReadResult(recording=recording, identifiers=identifiers)]
 
 
 def _lead(
@@ -98,7 +98,7 @@ def _lead(
     samples = (values * scale).astype(np.float32).reshape(header.records, channel.samples_per_record)
     return Lead(
         name=canonical_lead(channel.label) or "unnamed",
-        samples_mv=samples.reshape(-1) if onsets_s is None else _spread(samples, onsets_s, rate_hz),
+        samples=samples.reshape(-1) if onsets_s is None else _spread(samples, onsets_s, rate_hz),
         sampling_rate_hz=rate_hz,
     )
 

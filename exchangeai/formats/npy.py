@@ -27,7 +27,7 @@ def sniff(files: Mapping[str, bytes]) -> bool:
     return len(files) == 1 and next(iter(files.values())).startswith(_MAGIC)
 
 
-def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
+def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     """Read an array [samples, leads], [leads, samples] or [samples]; the stated leads tell which."""
     array = _array(next(iter(files.values())))
     if array.ndim == 1:
@@ -37,7 +37,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
     rate_hz = rate_of(options, None)
     scale = scale_of(options)
     leads = leads_of(array, options, rate_hz=rate_hz, scales=[scale] * max(array.shape), names=None)
-    return ReadResult(recording=Recording(format="npy", leads=leads), identifiers=Identifiers())
+    return [ReadResult(recording=Recording(format="npy", leads=leads), identifiers=Identifiers())]
 
 
 def _array(data: bytes) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Reads ECG files in a sandboxed child: what services use instead of calling `read_ecg` themselves."""
+"""Reads ECG files in a sandboxed child: what services use instead of calling `read_records` themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exchangeai.formats import ReadOptions, ReadResult, read_ecg, readers
+from exchangeai.formats import ReadOptions, ReadResult, read_records, readers
 from exchangeai.recording import Identifiers, from_bytes, to_bytes
 from exchangeai.sandbox import Sandbox
 
@@ -18,13 +18,13 @@ class _Request(msgspec.Struct, frozen=True):
     options: ReadOptions
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _Read(msgspec.Struct, frozen=True):
     recording: bytes
     identifiers: Identifiers
 
 
 class SandboxedReader:
-    """`read_ecg` in `workers` children; a crash or a hang is a ReaderCrashed, never ours."""
+    """`read_records` in `workers` children; a crash or a hang is a ReaderCrashed, never ours."""
 
     def __init__(
         self, *, timeout_s: float = 60.0, memory_bytes: int = _MEMORY_BYTES, workers: int = 1
@@ -37,11 +37,11 @@ class SandboxedReader:
         """Start the children before the first call."""
         await self._sandbox.start()
 
-    async def read(self, files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
-        """Read one record from its files. Raises subclasses of UnreadableFile."""
+    async def read(self, files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
+        """Read the recordings of one source from its files. Raises subclasses of UnreadableFile."""
         request = msgspec.msgpack.encode(_Request(files=dict(files), options=options))
-        answer = msgspec.msgpack.decode(await self._sandbox.call(request), type=_Answer)
-        return ReadResult(recording=from_bytes(answer.recording), identifiers=answer.identifiers)
+        answer = msgspec.msgpack.decode(await self._sandbox.call(request), type=list[_Read])
+        return [ReadResult(recording=from_bytes(x.recording), identifiers=x.identifiers) for x in answer]
 
     async def close(self) -> None:
         """End the children."""
@@ -56,5 +56,5 @@ def prepare() -> None:
 def serve(payload: bytes) -> bytes:
     """In the child: one request to one answer."""
     request = msgspec.msgpack.decode(payload, type=_Request)
-    result = read_ecg(request.files, request.options)
-    return msgspec.msgpack.encode(_Answer(to_bytes(result.recording), result.identifiers))
+    results = read_records(request.files, request.options)
+    return msgspec.msgpack.encode([_Read(to_bytes(x.recording), x.identifiers) for x in results])

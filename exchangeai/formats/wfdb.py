@@ -43,7 +43,7 @@ def sniff(files: Mapping[str, bytes]) -> bool:
     return any(looks_like_header(x) for x in files.values())
 
 
-def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
+def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     """Read a single-segment record; each lead at its own rate, never averaged to the frame rate."""
     header = parse_header(files)
     digital = _decode(header, files)
@@ -59,7 +59,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
         leads.append(
             Lead(
                 name=canonical_lead(signal.name) or f"channel {i + 1}",
-                samples_mv=((samples - signal.baseline) * (scale / signal.gain)).astype(np.float32),
+                samples=((samples - signal.baseline) * (scale / signal.gain)).astype(np.float32),
                 sampling_rate_hz=header.rate_hz * signal.samples_per_frame,
             )
         )
@@ -76,7 +76,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> ReadResult:
             *in_words(wrong, "at odds with the checksum in the header"),
         ),
     )
-    return ReadResult(recording=recording, identifiers=Identifiers())
+    return [ReadResult(recording=recording, identifiers=Identifiers())]
 
 
 def _decode(header: Header, files: Mapping[str, bytes]) -> list[npt.NDArray[np.float64]]:

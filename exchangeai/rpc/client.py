@@ -49,7 +49,7 @@ def open_channel(address: str, *, max_receive_bytes: int = 64 * MIB) -> grpc.Cha
 def invoke(method: Any, request: Any, *, timeout_s: float = 10) -> Any:
     """Call a method that answers once; `request` is a message, or an iterator for client streams.
 
-    Raises the ExchangeError subclass that the server raised.
+    Raises the ExchangeaiError subclass that the server raised.
     """
     try:
         return method(request, timeout=timeout_s)

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     # Only a name in signatures: ingest and preprocess have no onnx.
     from exchangeai.model_file import Manifest
 
-_SEX: dict[Sex, recording_pb2.Sex] = {
-    "unknown": recording_pb2.SEX_UNSPECIFIED,
-    "female": recording_pb2.SEX_FEMALE,
-    "male": recording_pb2.SEX_MALE,
+_SEX: dict[Sex | None, recording_pb2.Sex] = {
+    None: recording_pb2.SEX_UNSPECIFIED,
+    "F": recording_pb2.SEX_FEMALE,
+    "M": recording_pb2.SEX_MALE,
 }
 _VERDICT = {
     Verdict.ANALYSABLE: measurements_pb2.QUALITY_VERDICT_ANALYSABLE,
@@ -89,7 +89,11 @@ def recording_to_proto(fact: RecordingFact, preprocessed: PreprocessedFact | Non
         format=fact.format,
         leads=[
             recording_pb2.LeadInfo(
-                name=x.name, sampling_rate_hz=x.sampling_rate_hz, sample_count=x.sample_count
+                name=x.name,
+                sampling_rate_hz=x.sampling_rate_hz,
+                sample_count=x.sample_count,
+                unit=x.unit,
+                derived=x.derived,
             )
             for x in fact.leads
         ],
@@ -134,7 +138,9 @@ def read_options_from_proto(message: recording_pb2.ReadOptions) -> ReadOptions:
     return ReadOptions(
         sampling_rate_hz=message.sampling_rate_hz or None,
         unit=_UNIT.get(message.unit),
+        unit_multiple=message.unit_multiple or 1.0,
         leads=tuple(message.leads),
+        strict=message.strict,
     )
 
 

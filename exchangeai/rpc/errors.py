@@ -14,14 +14,14 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from exchangeai import errors
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 
 DOMAIN = "exchangeai"
 _STATUS: Any = rpc_status  # untyped
 REQUEST_ID_HEADER = "x-request-id"
 INTERNAL_MESSAGE = "internal error; the service's log has the details under this request id"
 
-STATUS: dict[type[ExchangeError], grpc.StatusCode] = {
+STATUS: dict[type[ExchangeaiError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
@@ -35,17 +35,17 @@ STATUS: dict[type[ExchangeError], grpc.StatusCode] = {
 }
 """Subclasses take the status of their nearest base in this table; what is in no row is INTERNAL."""
 
-_BY_STATUS: dict[grpc.StatusCode, type[ExchangeError]] = {
+_BY_STATUS: dict[grpc.StatusCode, type[ExchangeaiError]] = {
     code: kind for kind, code in reversed(STATUS.items())
 } | {grpc.StatusCode.DEADLINE_EXCEEDED: errors.Unavailable}
 
 
-def status_of(error: ExchangeError) -> grpc.StatusCode:
+def status_of(error: ExchangeaiError) -> grpc.StatusCode:
     """The status of an error."""
     return next((STATUS[k] for k in type(error).__mro__ if k in STATUS), grpc.StatusCode.INTERNAL)
 
 
-def to_status(error: ExchangeError) -> grpc.Status:
+def to_status(error: ExchangeaiError) -> grpc.Status:
     """What the server answers."""
     info = ErrorInfo(reason=type(error).__name__, domain=DOMAIN)
     detail = any_pb2.Any()
@@ -54,15 +54,15 @@ def to_status(error: ExchangeError) -> grpc.Status:
     return _STATUS.to_status(Status(code=code, message=str(error), details=[detail]))
 
 
-def from_call(error: grpc.RpcError) -> ExchangeError:
+def from_call(error: grpc.RpcError) -> ExchangeaiError:
     """The error that the server raised; its `request_id` attribute names the request in the logs."""
     call = cast("grpc.Call", error)
     code, message = call.code(), call.details() or ""
-    kind = _BY_STATUS.get(code, ExchangeError)
+    kind = _BY_STATUS.get(code, ExchangeaiError)
     for detail in _details(call):
         if detail.domain == DOMAIN:
             found = getattr(errors, detail.reason, None)
-            if isinstance(found, type) and issubclass(found, ExchangeError):
+            if isinstance(found, type) and issubclass(found, ExchangeaiError):
                 kind = found
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         message = "no answer within the deadline"

@@ -18,7 +18,7 @@ import grpc
 import protovalidate
 from google.protobuf.message import Message
 
-from exchangeai.errors import DeadlineRequired, ExchangeError, InvalidArgument
+from exchangeai.errors import DeadlineRequired, ExchangeaiError, InvalidArgument
 from exchangeai.rpc.errors import INTERNAL_MESSAGE, REQUEST_ID_HEADER, to_status
 from exchangeai.telemetry import RPC_SECONDS, RPCS, request_id
 
@@ -138,7 +138,7 @@ class _Guard:
         RPC_SECONDS.labels(self._method).observe(time.perf_counter() - self._begin)
         if error is None:
             RPCS.labels(self._method, "OK").inc()
-        elif isinstance(error, ExchangeError):
+        elif isinstance(error, ExchangeaiError):
             await self._fail(error)
         elif isinstance(error, TimeoutError | asyncio.TimeoutError):
             RPCS.labels(self._method, "DEADLINE_EXCEEDED").inc()
@@ -152,7 +152,7 @@ class _Guard:
                 ((REQUEST_ID_HEADER, self.request_id),),
             )
 
-    async def _fail(self, error: ExchangeError) -> NoReturn:
+    async def _fail(self, error: ExchangeaiError) -> NoReturn:
         status = to_status(error)
         RPCS.labels(self._method, status.code.name).inc()
         log.info("%s refused", self._method, extra={"fields": {"reason": type(error).__name__}})

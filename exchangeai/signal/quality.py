@@ -75,7 +75,7 @@ def usable_leads(quality: Quality) -> tuple[str, ...]:
 def _flags(lead: Lead | None, duration_s: float) -> tuple[str, ...]:
     if lead is None:
         return ("missing",)
-    known = lead.samples_mv[np.isfinite(lead.samples_mv)]
+    known = lead.samples[np.isfinite(lead.samples)]
     if known.size == 0:
         return ("missing",)
     found: list[str] = []
@@ -110,9 +110,9 @@ def _share_in_runs(true: npt.NDArray[np.bool_], shortest: int) -> float:
 
 def _absent_share(lead: Lead, duration_s: float) -> float:
     """Samples without value, and the time after a lead's end that other leads still have."""
-    own_s = lead.samples_mv.size / lead.sampling_rate_hz
+    own_s = lead.samples.size / lead.sampling_rate_hz
     covered = 0.0 if duration_s == 0 else min(own_s / duration_s, 1.0)
-    return 1 - (1 - gap_share(lead.samples_mv)) * covered
+    return 1 - (1 - gap_share(lead.samples)) * covered
 
 
 def _range_mv(x: npt.NDArray[np.float32]) -> float:
@@ -122,7 +122,7 @@ def _range_mv(x: npt.NDArray[np.float32]) -> float:
 
 def _present(recording: Recording) -> list[Lead]:
     leads = [recording.lead(name) for name in STANDARD_12]
-    return [x for x in leads if x is not None and np.isfinite(x.samples_mv).any()]
+    return [x for x in leads if x is not None and np.isfinite(x.samples).any()]
 
 
 def _refusals(recording: Recording, flags: dict[str, tuple[str, ...]]) -> list[str]:
@@ -141,7 +141,7 @@ def _refusals(recording: Recording, flags: dict[str, tuple[str, ...]]) -> list[s
     if rate_hz < MIN_RATE_HZ:
         reasons.append(f"it was sampled at {rate_hz:g} Hz; at least {MIN_RATE_HZ:g} Hz are needed")
     # The whole range is cheap and never below the one that counts, so it decides in nearly all cases.
-    known = [x.samples_mv[np.isfinite(x.samples_mv)] for x in present]
+    known = [x.samples[np.isfinite(x.samples)] for x in present]
     if known and float(np.median([np.ptp(x) for x in known])) > MAX_RANGE_MV:
         range_mv = float(np.median([_range_mv(x) for x in known]))
         if range_mv > MAX_RANGE_MV:

@@ -23,8 +23,8 @@ def standardise(recording: Recording) -> Windows:
     signals: dict[str, npt.NDArray[np.float32]] = {}
     for name in STANDARD_12:
         lead = recording.lead(name)
-        if lead is not None and np.isfinite(lead.samples_mv).any():
-            bridged = bridge_gaps(lead.samples_mv)
+        if lead is not None and np.isfinite(lead.samples).any():
+            bridged = bridge_gaps(lead.samples)
             signals[name] = resample(bridged, lead.sampling_rate_hz, SAMPLING_RATE_HZ).astype(np.float32)
     if not signals:
         found = ", ".join(x.name[:16] for x in recording.leads[:12]) or "none"

@@ -25,7 +25,7 @@ from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
 from exchangeai.config import ConfigError, StoreConfig
-from exchangeai.errors import ExchangeError, NotFound, Overloaded, PermissionDenied, Unavailable
+from exchangeai.errors import ExchangeaiError, NotFound, Overloaded, PermissionDenied, Unavailable
 
 BUCKETS = ("sources", "recordings", "windows", "datasets", "runs", "models")
 """First components of keys. `sources` is for the ingest service alone."""
@@ -39,7 +39,7 @@ _RETRY_BUDGET_S = 30.0
 T = TypeVar("T")
 
 
-class DamagedObject(ExchangeError):
+class DamagedObject(ExchangeaiError):
     """The bytes read are not the bytes written."""
 
 
@@ -235,7 +235,7 @@ async def open_store(config: StoreConfig) -> AsyncGenerator[ObjectStore]:
         yield ObjectStore(blocking, threads)
 
 
-_ERRORS: dict[str, type[ExchangeError]] = {
+_ERRORS: dict[str, type[ExchangeaiError]] = {
     "NoSuchKey": NotFound,
     "NoSuchBucket": NotFound,
     "AccessDenied": PermissionDenied,

@@ -95,18 +95,18 @@ class GetSignalRequest(_message.Message):
     def __init__(self, recording_id: _Optional[str] = ..., leads: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetSignalResponse(_message.Message):
-    __slots__ = ("lead", "lead_index", "sampling_rate_hz", "sample_offset", "samples_mv")
+    __slots__ = ("lead", "lead_index", "sampling_rate_hz", "sample_offset", "samples")
     LEAD_FIELD_NUMBER: _ClassVar[int]
     LEAD_INDEX_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
-    SAMPLES_MV_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
     lead: str
     lead_index: int
     sampling_rate_hz: float
     sample_offset: int
-    samples_mv: bytes
-    def __init__(self, lead: _Optional[str] = ..., lead_index: _Optional[int] = ..., sampling_rate_hz: _Optional[float] = ..., sample_offset: _Optional[int] = ..., samples_mv: _Optional[bytes] = ...) -> None: ...
+    samples: bytes
+    def __init__(self, lead: _Optional[str] = ..., lead_index: _Optional[int] = ..., sampling_rate_hz: _Optional[float] = ..., sample_offset: _Optional[int] = ..., samples: _Optional[bytes] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("recording_id",)

@@ -84,14 +84,18 @@ class Recording(_message.Message):
     def __init__(self, recording_id: _Optional[str] = ..., state: _Optional[_Union[RecordingState, str]] = ..., format: _Optional[str] = ..., leads: _Optional[_Iterable[_Union[LeadInfo, _Mapping]]] = ..., duration_s: _Optional[float] = ..., patient: _Optional[_Union[Patient, _Mapping]] = ..., acquisition_year: _Optional[int] = ..., device_model: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[FileError, _Mapping]] = ..., ingested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source_size_bytes: _Optional[int] = ..., preprocessing_state: _Optional[_Union[PreprocessingState, str]] = ..., preprocessing_error: _Optional[str] = ...) -> None: ...
 
 class LeadInfo(_message.Message):
-    __slots__ = ("name", "sampling_rate_hz", "sample_count")
+    __slots__ = ("name", "sampling_rate_hz", "sample_count", "unit", "derived")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    DERIVED_FIELD_NUMBER: _ClassVar[int]
     name: str
     sampling_rate_hz: float
     sample_count: int
-    def __init__(self, name: _Optional[str] = ..., sampling_rate_hz: _Optional[float] = ..., sample_count: _Optional[int] = ...) -> None: ...
+    unit: str
+    derived: bool
+    def __init__(self, name: _Optional[str] = ..., sampling_rate_hz: _Optional[float] = ..., sample_count: _Optional[int] = ..., unit: _Optional[str] = ..., derived: _Optional[bool] = ...) -> None: ...
 
 class Patient(_message.Message):
     __slots__ = ("sex", "age_years", "patient_key")
@@ -112,11 +116,15 @@ class FileError(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ReadOptions(_message.Message):
-    __slots__ = ("sampling_rate_hz", "unit", "leads")
+    __slots__ = ("sampling_rate_hz", "unit", "leads", "unit_multiple", "strict")
     SAMPLING_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     LEADS_FIELD_NUMBER: _ClassVar[int]
+    UNIT_MULTIPLE_FIELD_NUMBER: _ClassVar[int]
+    STRICT_FIELD_NUMBER: _ClassVar[int]
     sampling_rate_hz: float
     unit: Unit
     leads: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, sampling_rate_hz: _Optional[float] = ..., unit: _Optional[_Union[Unit, str]] = ..., leads: _Optional[_Iterable[str]] = ...) -> None: ...
+    unit_multiple: float
+    strict: bool
+    def __init__(self, sampling_rate_hz: _Optional[float] = ..., unit: _Optional[_Union[Unit, str]] = ..., leads: _Optional[_Iterable[str]] = ..., unit_multiple: _Optional[float] = ..., strict: _Optional[bool] = ...) -> None: ...

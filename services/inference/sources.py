@@ -25,7 +25,7 @@ from exchangeai.store import ObjectStore
 from services.inference.predict import Ecg
 
 _T = TypeVar("_T")
-Read = Callable[[Mapping[str, bytes], ReadOptions], Awaitable[ReadResult]]
+Read = Callable[[Mapping[str, bytes], ReadOptions], Awaitable[list[ReadResult]]]
 """Reads untrusted files in a child process."""
 
 
@@ -70,8 +70,10 @@ class Sources:
 
     async def files(self, files: Mapping[str, bytes], options: ReadOptions) -> Ecg:
         """The files of one ECG; nothing is stored. Raises subclasses of UnreadableFile."""
-        recording = (await self._read(files, options)).recording
-        return await self._off_loop(lambda: _from_recording(recording))
+        results = await self._read(files, options)
+        if len(results) != 1:
+            raise InvalidArgument(f"the files hold {len(results)} recordings; send one at a time")
+        return await self._off_loop(lambda: _from_recording(results[0].recording))
 
     async def tensor(self, values_mv: npt.NDArray[np.float32], valid_samples: npt.NDArray[np.int32]) -> Ecg:
         """A checked tensor [n, 12, 5000] of consecutive windows; its digest is that of its bytes."""
@@ -104,7 +106,7 @@ def assess_tensor(values_mv: npt.NDArray[np.float32], valid_samples: npt.NDArray
             leads=tuple(LeadQuality(lead=name, flags=("missing",)) for name in STANDARD_12),
         )
     leads = tuple(
-        Lead(name=name, samples_mv=row, sampling_rate_hz=SAMPLING_RATE_HZ)
+        Lead(name=name, samples=row, sampling_rate_hz=SAMPLING_RATE_HZ)
         for name, row in zip(STANDARD_12, signal_LT, strict=True)
     )
     recording = Recording(format="tensor", leads=leads)

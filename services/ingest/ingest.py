@@ -169,7 +169,7 @@ class Ingest:
         )
         try:
             with stage("read"):
-                result = await self._reader.read(files, options)
+                result = (await self._reader.read(files, options))[0]
         except (UnreadableFile, TooLarge) as e:
             UPLOADS.labels("", type(e).__name__).inc()
             return dataclasses.replace(fact, error_reason=type(e).__name__, error_message=str(e)), None
@@ -248,7 +248,13 @@ def _described(fact: RecordingFact, recording: Recording) -> RecordingFact:
         fact,
         format=recording.format,
         leads=tuple(
-            LeadFact(name=x.name, sampling_rate_hz=x.sampling_rate_hz, sample_count=x.samples_mv.size)
+            LeadFact(
+                name=x.name,
+                sampling_rate_hz=x.sampling_rate_hz,
+                sample_count=x.samples.size,
+                unit=x.unit,
+                derived=x.derived,
+            )
             for x in recording.leads
         ),
         duration_s=recording.duration_s,

@@ -93,14 +93,14 @@ class IngestServicer(IngestServiceServicer):
 
 
 def _pieces(index: int, lead: Lead) -> list[pb.GetSignalResponse]:
-    samples = lead.samples_mv.astype("<f4", copy=False)
+    samples = lead.samples.astype("<f4", copy=False)
     return [
         pb.GetSignalResponse(
             lead=lead.name,
             lead_index=index,
             sampling_rate_hz=lead.sampling_rate_hz,
             sample_offset=start,
-            samples_mv=samples[start : start + _SAMPLES_PER_MESSAGE].tobytes(),
+            samples=samples[start : start + _SAMPLES_PER_MESSAGE].tobytes(),
         )
         for start in range(0, max(1, samples.size), _SAMPLES_PER_MESSAGE)
     ]

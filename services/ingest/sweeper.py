@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from exchangeai.bus import Bus
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 from services.ingest.catalogue import Catalogue
 from services.ingest.ingest import Ingest
 
@@ -37,7 +37,7 @@ class Sweeper:
         while True:
             try:
                 await self.sweep()
-            except ExchangeError as e:
+            except ExchangeaiError as e:
                 log.warning("sweeping failed", extra={"fields": {"reason": type(e).__name__}})
             await asyncio.sleep(EVERY_S)
 

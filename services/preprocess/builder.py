@@ -24,7 +24,7 @@ from exchangeai.dataset import (
     encode_manifest,
     manifest_key,
 )
-from exchangeai.errors import ExchangeError, InvalidArgument, NotFound
+from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
 from exchangeai.events.v1.dataset_built_pb2 import DatasetBuilt
 from exchangeai.events.v1.dataset_requested_pb2 import DatasetRequested
 from exchangeai.facts import (
@@ -104,7 +104,9 @@ class DatasetBuilder:
             except Exception as e:
                 if delivery.attempt >= MAX_DELIVER and not isinstance(e, Later):
                     why = (
-                        str(e) if isinstance(e, ExchangeError) else "an internal error; see the service's log"
+                        str(e)
+                        if isinstance(e, ExchangeaiError)
+                        else "an internal error; see the service's log"
                     )
                     await self._set(dataset_id, state=DatasetState.FAILED, error=f"building failed: {why}")
                 raise

@@ -30,7 +30,7 @@ class Member:
     patient_key: str
     part: str = ""
     """As given in the table, not yet checked; empty when there is no such column."""
-    sex: Sex = "unknown"
+    sex: Sex | None = None
     age_years: int | None = None
 
 

@@ -29,7 +29,7 @@ class RequestedRecording:
     part: str
     labels: tuple[int, ...]
     """Indices of the classes that hold."""
-    sex: Sex = "unknown"
+    sex: Sex | None = None
     age_years: int | None = None
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from exchangeai.dataset import Part
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 from exchangeai.facts import Epoch, Task
 from services.trainer import batches, network, objective
 from services.trainer.checkpoint import Checkpoint, Progress
@@ -34,7 +34,7 @@ EVALUATION_BATCH = 64
 REPORT_EVERY_S = 1.0
 
 
-class Diverged(ExchangeError):
+class Diverged(ExchangeaiError):
     """The loss is no longer a number."""
 
 

@@ -31,7 +31,7 @@ from exchangeai.dataset import (
     manifest_key,
     open_part,
 )
-from exchangeai.errors import ContractViolation, ExchangeError, Unavailable
+from exchangeai.errors import ContractViolation, ExchangeaiError, Unavailable
 from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, network, objective
@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
         # Not the run's fault: without a reason of ours the worker tries again from the checkpoint.
         log.exception("a server did not answer")
         return 1
-    except ExchangeError as e:
+    except ExchangeaiError as e:
         log.exception("the run failed")
         emit(Failed(reason=str(e)))
         return 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exchangeai import __version__
 from exchangeai.bus import Bus, Delivery, FactIndex, Later
-from exchangeai.errors import ExchangeError, NotFound, Overloaded, Unavailable
+from exchangeai.errors import ExchangeaiError, NotFound, Overloaded, Unavailable
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.facts import DatasetFact, RunFact, RunState
 from exchangeai.store import ObjectStore
@@ -75,7 +75,7 @@ class Worker:
                 await self._work(run, delivery)
         except (Unavailable, Overloaded):
             raise  # delivered again: the servers are at fault, not the run
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             log.exception("a run failed")
             await self._end(run, RunState.FAILED, error=str(e))
         finally:

@@ -66,7 +66,7 @@ def fact_of(ecg: Recording, name: str) -> RecordingFact:
         recording_id=ecg.source_digest,
         format=ecg.format,
         leads=tuple(
-            LeadFact(name=x.name, sampling_rate_hz=x.sampling_rate_hz, sample_count=x.samples_mv.size)
+            LeadFact(name=x.name, sampling_rate_hz=x.sampling_rate_hz, sample_count=x.samples.size)
             for x in ecg.leads
         ),
         duration_s=ecg.duration_s,
@@ -81,7 +81,7 @@ def identified(ecg: Recording, number: int, patient_key: str | None = None) -> R
     return replace(
         ecg,
         source_digest=f"{number:064x}",
-        patient=Patient(sex="male", age_years=60, patient_key=patient_key),
+        patient=Patient(sex="M", age_years=60, patient_key=patient_key),
     )
 
 

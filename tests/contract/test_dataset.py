@@ -38,7 +38,7 @@ def rows(count: int, seed: int = 0) -> list[Row]:
             uv_per_lsb=1.0 + i % 2,
             valid_samples=5000 - i,
             label=np.array([i % 2, 1, 0], np.uint8),
-            sex="female",
+            sex="F",
             age_years=None if i % 3 else i,
         )
         for i in range(count)

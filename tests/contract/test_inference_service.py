@@ -18,7 +18,7 @@ from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import (
     ContractViolation,
     DeadlineRequired,
-    ExchangeError,
+    ExchangeaiError,
     InvalidArgument,
     NotFound,
     NotReady,
@@ -26,7 +26,7 @@ from exchangeai.errors import (
     UnreadableFile,
 )
 from exchangeai.facts import LeadFact, ModelFact, PreprocessedFact, RecordingFact
-from exchangeai.formats import ReadOptions, read_ecg
+from exchangeai.formats import ReadOptions, read_records
 from exchangeai.leads import STANDARD_12
 from exchangeai.model_file import model_digest, parse_model
 from exchangeai.rpc import invoke, stream
@@ -67,7 +67,7 @@ def _csv(seconds: float, seed: int = 0) -> bytes:
 
 
 def _windows(csv: bytes) -> Windows:
-    return standardise(read_ecg({"a.csv": csv}, OPTIONS).recording)
+    return standardise(read_records({"a.csv": csv}, OPTIONS)[0].recording)
 
 
 def _files(csv: bytes) -> pb.EcgFiles:
@@ -84,7 +84,7 @@ def _tensor(windows: Windows) -> pb.EcgTensor:
 
 def _ingested(service: Running, csv: bytes) -> str:
     """Leave behind what ingest and preprocess leave behind."""
-    recording = read_ecg({"a.csv": csv}, OPTIONS).recording
+    recording = read_records({"a.csv": csv}, OPTIONS)[0].recording
     windows = standardise(recording)
     fact = PreprocessedFact(
         recording_id=recording.source_digest,
@@ -245,7 +245,7 @@ def test_recordings_that_are_not_there_not_ready_or_unreadable(
     ],
 )
 def test_bad_requests_are_refused_quickly_by_type(
-    stub: Any, model: ModelFact, change: dict[str, Any], kind: type[ExchangeError], says: str
+    stub: Any, model: ModelFact, change: dict[str, Any], kind: type[ExchangeaiError], says: str
 ) -> None:
     _when_known(lambda: _listed(stub, "main"))
     begin = time.monotonic()

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from exchangeai import errors
 from exchangeai.config import RpcConfig
-from exchangeai.errors import ExchangeError, InvalidArgument, NotFound, Overloaded
+from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound, Overloaded
 from exchangeai.rpc import Server, invoke, open_channel, stream
 from exchangeai.rpc.errors import INTERNAL_MESSAGE, STATUS, from_call, status_of
 from exchangeai.v1 import ingest_service_pb2 as pb
@@ -28,7 +28,7 @@ NAME = "exchangeai.v1.IngestService"
 KNOWN = pb.GetRequest(recording_id="a" * 64)
 
 
-def all_errors(kind: type[ExchangeError] = ExchangeError) -> Iterator[type[ExchangeError]]:
+def all_errors(kind: type[ExchangeaiError] = ExchangeaiError) -> Iterator[type[ExchangeaiError]]:
     for sub in kind.__subclasses__():
         if sub.__module__ == errors.__name__:
             yield sub
@@ -96,7 +96,7 @@ async def test_a_defect_is_internal_without_details(caplog: pytest.LogCaptureFix
     servicer = Servicer()
     servicer.error = RuntimeError("a secret of ours")
     async with serving(servicer) as channel:
-        with pytest.raises(ExchangeError) as raised:
+        with pytest.raises(ExchangeaiError) as raised:
             await get(channel)
     assert str(raised.value) == INTERNAL_MESSAGE
     assert raised.value.request_id

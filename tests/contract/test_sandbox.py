@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from exchangeai.errors import Conflict, ReaderCrashed, Truncated
-from exchangeai.formats import ReadOptions, read_ecg
+from exchangeai.formats import ReadOptions, read_records
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.recording import to_bytes
 from exchangeai.sandbox import Sandbox
@@ -107,10 +107,10 @@ async def test_a_child_killed_from_outside_is_replaced(sandbox: Sandbox) -> None
 async def test_files_read_in_the_sandbox_equal_those_read_here() -> None:
     reader = SandboxedReader()
     try:
-        found = await reader.read(RECORD, ReadOptions())
-        assert to_bytes(found.recording) == to_bytes(read_ecg(RECORD).recording)
+        [found] = await reader.read(RECORD, ReadOptions())
+        assert to_bytes(found.recording) == to_bytes(read_records(RECORD)[0].recording)
         stated = ReadOptions(sampling_rate_hz=100, unit="uV", leads=("I", "II"))
-        table = await reader.read({"t.csv": b"1,2\n3,4\n5,6\n"}, stated)
+        [table] = await reader.read({"t.csv": b"1,2\n3,4\n5,6\n"}, stated)
         assert [x.name for x in table.recording.leads] == ["I", "II"]
         with pytest.raises(Truncated):
             await reader.read({**RECORD, "r.dat": b"\0"}, ReadOptions())

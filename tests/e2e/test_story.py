@@ -64,9 +64,7 @@ def test_a_recording_says_what_its_file_said(stubs: Stubs, uploaded: Uploaded) -
     assert found.patient.age_years == record.age_years
     assert found.preprocessing_state == recording_pb2.PREPROCESSING_STATE_DONE
     request = ingest_service_pb2.GetSignalRequest(recording_id=recording_id)
-    leads = [
-        np.frombuffer(x.samples_mv, "<f4") for x in stream(stubs.ingest.GetSignal, request, timeout_s=10)
-    ]
+    leads = [np.frombuffer(x.samples, "<f4") for x in stream(stubs.ingest.GetSignal, request, timeout_s=10)]
     np.testing.assert_allclose(np.stack(leads), record.signal_mv, atol=6e-4)
 
 

@@ -20,7 +20,7 @@ from demo.platform import connect
 from demo.records import Record
 from demo.upload import upload
 from exchangeai.bus import open_bus
-from exchangeai.errors import ExchangeError
+from exchangeai.errors import ExchangeaiError
 from exchangeai.facts import PreprocessedFact, RecordingFact
 from exchangeai.store import open_store
 from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -61,7 +61,7 @@ def upload_all(stub: IngestServiceStub, records: list[Record]) -> dict[str, str]
                 with tempfile.TemporaryDirectory() as folder:
                     ids |= upload(stub, records[start : start + 20], Path(folder)).ids
                 break
-            except ExchangeError:
+            except ExchangeaiError:
                 time.sleep(0.5)
     return ids
 

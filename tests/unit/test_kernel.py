@@ -46,10 +46,10 @@ def recording(values: list[float]) -> Recording:
     return Recording(
         format="test",
         leads=(
-            Lead(name="I", samples_mv=mv(values), sampling_rate_hz=599.88),
-            Lead(name="I", samples_mv=mv([]), sampling_rate_hz=12.8),
+            Lead(name="I", samples=mv(values), sampling_rate_hz=599.88),
+            Lead(name="I", samples=mv([]), sampling_rate_hz=12.8),
         ),
-        patient=Patient(sex="female", age_years=90, patient_key="k"),
+        patient=Patient(sex="F", age_years=90, patient_key="k"),
         warnings=("odd",),
         source_digest="d",
     )
@@ -60,7 +60,7 @@ def test_a_recording_comes_back_to_the_bit(values: list[float]) -> None:
     stored = to_bytes(recording(values))
     read = from_bytes(stored)
     assert to_bytes(read) == stored
-    np.testing.assert_array_equal(read.leads[0].samples_mv, mv(values))
+    np.testing.assert_array_equal(read.leads[0].samples, mv(values))
     assert read.patient == recording(values).patient
     assert read.leads[1].sampling_rate_hz == 12.8
 

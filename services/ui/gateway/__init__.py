@@ -104,7 +104,7 @@ class Addresses:
 class Gateway:
     """Speaks to the services. Channels connect when first used, so it can start before they do.
 
-    Every method raises the ExchangeError that the service raised, Unavailable when it does not answer.
+    Every method raises the ExchangeaiError that the service raised, Unavailable when it does not answer.
     """
 
     def __init__(self, addresses: Addresses) -> None:
@@ -156,7 +156,7 @@ class Gateway:
         chunks: dict[int, list[bytes]] = {}
         about: dict[int, tuple[str, float]] = {}
         for part in self._lines["ingest"].stream(self._ingest.GetSignal, request, timeout_s=30):
-            chunks.setdefault(part.lead_index, []).append(part.samples_mv)
+            chunks.setdefault(part.lead_index, []).append(part.samples)
             about[part.lead_index] = (part.lead, part.sampling_rate_hz)
         return [
             SignalView(

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from exchangeai.errors import ExchangeError, Unavailable
+from exchangeai.errors import ExchangeaiError, Unavailable
 from exchangeai.rpc import invoke, open_channel, stream
 from exchangeai.rpc.errors import REQUEST_ID_HEADER
 
@@ -26,7 +26,7 @@ HOLD_S = 2.0
 class Line:
     """Speaks to one service. It connects when first used, so it can exist before the service does.
 
-    Calls raise the ExchangeError that the service raised, Unavailable when it does not answer.
+    Calls raise the ExchangeaiError that the service raised, Unavailable when it does not answer.
     """
 
     def __init__(self, service: str, address: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +41,7 @@ class Line:
         request_id = self._begin()
         try:
             return invoke(_marked(method, request_id), request, timeout_s=timeout_s)
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             raise self._told(e, request_id) from e
 
     def stream(self, method: Any, request: Any, *, timeout_s: float) -> Iterator[Any]:
@@ -49,7 +49,7 @@ class Line:
         request_id = self._begin()
         try:
             yield from stream(_marked(method, request_id), request, timeout_s=timeout_s)
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             raise self._told(e, request_id) from e
 
     def probe(self) -> Unavailable | None:
@@ -64,7 +64,7 @@ class Line:
             )
         except Unavailable as e:
             return self._silent(e, request_id)
-        except ExchangeError:
+        except ExchangeaiError:
             pass  # it answered
         self._failed = None
         return None
@@ -74,7 +74,7 @@ class Line:
             raise self._failed[1]
         return secrets.token_hex(16)
 
-    def _told(self, error: ExchangeError, request_id: str) -> ExchangeError:
+    def _told(self, error: ExchangeaiError, request_id: str) -> ExchangeaiError:
         if isinstance(error, Unavailable):
             return self._silent(error, request_id)
         error.request_id = error.request_id or request_id

@@ -9,7 +9,7 @@ from typing import Any, cast
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import Input, Output, State, ctx, dcc, html, no_update
 
-from exchangeai.errors import ExchangeError, NotReady, Unavailable
+from exchangeai.errors import ExchangeaiError, NotReady, Unavailable
 from exchangeai.leads import STANDARD_12
 from services.ui.figures.ecg_paper import GRAPH_CONFIG, draw, footer
 from services.ui.figures.geometry import PAGE_S, lay_out
@@ -192,7 +192,7 @@ def register(app: Any, gateway: Gateway) -> None:
         )
         try:
             results = gateway.upload(decode(contents, files), stated)
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return problem(e), no_update, no_update, no_update
         named = {r.recording.recording_id: _name(tuple(r.file_names)) for r in results if r.file_names}
         asked = any(r.recording.reason == "MissingMetadata" for r in results)
@@ -222,7 +222,7 @@ def register(app: Any, gateway: Gateway) -> None:
             current = next((r for r in listed if r.recording_id == chosen), None)
             if chosen and current is None:
                 current = gateway.recording(chosen)
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return [loading_failed(e)], False, no_update, no_update
         place = next((i for i, r in enumerate(listed, 1) if r.recording_id == chosen), None)
         pending = any(r.status == "pending" for r in listed)
@@ -259,7 +259,7 @@ def register(app: Any, gateway: Gateway) -> None:
             if not recording.has_signal:
                 return parts.refused(recording), *blank, True
             leads = parts.paper_leads(gateway.signal(chosen))
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return loading_failed(e), *blank, not isinstance(e, Unavailable)
         choices = pages(recording.duration_s)
         if begin not in choices:
@@ -294,7 +294,7 @@ def register(app: Any, gateway: Gateway) -> None:
     def offer_models(pathname: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             models = [m for m in gateway.models() if m.approved]
-        except ExchangeError:
+        except ExchangeaiError:
             return [], value, True, False
         keys = [m.key for m in models]
         data = [{"value": m.key, "label": f"{m.key} ({m.architecture})"} for m in models]
@@ -316,7 +316,7 @@ def register(app: Any, gateway: Gateway) -> None:
         name, _, version = str(model).rpartition(":")
         try:
             return parts.findings(gateway.predict(chosen_id(pathname), name, int(version)))
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return problem(e)
 
 
@@ -347,5 +347,5 @@ def _measured(gateway: Gateway, recording_id: str, status: str) -> tuple[Any, bo
         return parts.measured(gateway.measured(recording_id)), False
     except NotReady:
         return html.P("Being measured …", className="quiet"), True
-    except ExchangeError as e:
+    except ExchangeaiError as e:
         return loading_failed(e), isinstance(e, Unavailable)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import Input, Output, State, ctx, dcc, html, no_update
 
-from exchangeai.errors import ExchangeError, InvalidArgument
+from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.facts import DatasetState, RunState, TrainingOptions
 from services.ui.figures.curves import learning_curve
 from services.ui.gateway import Gateway
@@ -183,7 +183,7 @@ def _register_dataset(app: Any, gateway: Gateway) -> None:
     def look(contents: Any, name: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             head = read_head(_decoded(contents))
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return (problem(e), no_update, *[no_update] * (2 * len(_COLUMNS)))
         columns = list(dict.fromkeys(c for c in head.columns if c))
         guesses = [x for key, _ in _COLUMNS for x in (columns, head.guess(key))]
@@ -220,7 +220,7 @@ def _register_dataset(app: Any, gateway: Gateway) -> None:
                     single_label=task == "single",
                 )
             )
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return problem(e), no_update, no_update
         return None, made.dataset_id, False
 
@@ -236,7 +236,7 @@ def _register_dataset(app: Any, gateway: Gateway) -> None:
     def show_dataset(_path: Any, value: Any, _tick: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             listed = gateway.datasets()
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return no_update, loading_failed(e), False, True
         data = [{"value": d.dataset_id, "label": f"{d.name} ({d.state})"} for d in listed]
         current = next((d for d in listed if d.dataset_id == value), None)
@@ -257,7 +257,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
     def offer(_path: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             architectures = gateway.architectures()
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return loading_failed(e), value, False
         cards = [
             html.Div(
@@ -283,7 +283,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
     def offer_bases(_path: Any, architecture: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         try:
             models = [m.key for m in gateway.models() if m.approved and m.architecture == architecture]
-        except ExchangeError:
+        except ExchangeaiError:
             return [], value, False, "The list of models is not there yet."
         told = f"{len(models) or 'No'} approved model{'' if len(models) == 1 else 's'} of this architecture"
         return models, value if value in models else None, True, told
@@ -322,7 +322,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
                     seed=int(seed or 0),
                 ),
             )
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return problem(e), no_update
         return None, f"/fine-tune/{run.run_id}"
 
@@ -337,7 +337,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
         act = gateway.cancel_run if cast("Any", ctx).triggered_id == "cancel" else gateway.resume_run
         try:
             act(run_id_of(pathname))
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return problem(e)
         return None
 
@@ -362,7 +362,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
             run = next((r for r in listed if r.run_id == wanted), None)
             if wanted and run is None:
                 run = gateway.run(wanted)
-        except ExchangeError as e:
+        except ExchangeaiError as e:
             return loading_failed(e), None, None, no_update, hidden, hidden, False
         live = any(not r.state.ended for r in listed)
         table = parts.runs(listed)

@@ -8,7 +8,7 @@ from typing import Any
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import html
 
-from exchangeai.errors import ExchangeError, Unavailable
+from exchangeai.errors import ExchangeaiError, Unavailable
 
 POLITE: dict[str, Any] = {"aria-live": "polite"}
 """Attributes of a place whose changes a screen reader tells."""
@@ -47,14 +47,14 @@ def banner(away: Mapping[str, Unavailable]) -> Any:
     )
 
 
-def loading_failed(error: ExchangeError) -> Any:
+def loading_failed(error: ExchangeaiError) -> Any:
     """In a panel that could not be filled: short when the banner tells the story."""
     if isinstance(error, Unavailable):
         return html.P("Waiting for the service …", className="quiet waiting")
     return problem(error)
 
 
-def problem(error: ExchangeError) -> Any:
+def problem(error: ExchangeaiError) -> Any:
     """What went wrong, why, what next, and the request id to quote."""
     title = _TITLES.get(type(error).__name__, "This did not work")
     text: list[Any] = [str(error)]

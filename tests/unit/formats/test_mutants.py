@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exchangeai.errors import ExchangeError
-from exchangeai.formats import ReadOptions, read_ecg
+from exchangeai.errors import ExchangeaiError
+from exchangeai.formats import ReadOptions, read_records
 from exchangeai.leads import STANDARD_12
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "formats"
@@ -71,6 +71,6 @@ def test_only_our_errors_escape(name: str, changes: list[tuple[str, float, int]]
     files = dict(SMALL[name])
     first = next(iter(files))
     files[first] = _mutate(files[first], changes, 4096)
-    with suppress(ExchangeError):
-        result = read_ecg(files, OPTIONS)
-        assert sum(x.samples_mv.size for x in result.recording.leads) < 50_000_000
+    with suppress(ExchangeaiError):
+        result = read_records(files, OPTIONS)[0]
+        assert sum(x.samples.size for x in result.recording.leads) < 50_000_000

@@ -6,13 +6,13 @@ from datetime import date
 
 import pytest
 
-from exchangeai.formats import _people, read_ecg
+from exchangeai.formats import _people, read_records
 
 
 @pytest.mark.parametrize(
     ("text", "sex"),
-    [("F", "female"), ("female", "female"), (" M ", "male"), ("Male", "male"), ("X", "unknown"),
-     ("O", "unknown"), ("", "unknown"), ("0", "unknown"), ("1", "unknown")],
+    [("F", "F"), ("female", "F"), (" M ", "M"), ("Male", "M"), ("X", None),
+     ("O", None), ("", None), ("0", None), ("1", None)],
 )  # fmt: skip
 def test_sex(text: str, sex: str) -> None:
     assert _people.sex_of(text) == sex
@@ -56,16 +56,16 @@ def test_device_model_without_serial() -> None:
 @pytest.mark.parametrize(
     ("comments", "sex", "age"),
     [
-        ("# Age: 56\n# Sex: Female", "female", 56),
-        ("#Age: 93\n#Sex: Male", "male", 90),
-        ("#<age>: 64\n#<sex>: M", "male", 64),
-        ("# <age>: 25  <sex>: M  <diagnoses>: (none)", "male", 25),
-        ("# note\n# 69 M 1085 1629 x1", "male", 69),
-        ("# Age: NaN\n# Sex: Unknown\n#Dx: 59118001", "unknown", None),
-        ("", "unknown", None),
+        ("# Age: 56\n# Sex: Female", "F", 56),
+        ("#Age: 93\n#Sex: Male", "M", 90),
+        ("#<age>: 64\n#<sex>: M", "M", 64),
+        ("# <age>: 25  <sex>: M  <diagnoses>: (none)", "M", 25),
+        ("# note\n# 69 M 1085 1629 x1", "M", 69),
+        ("# Age: NaN\n# Sex: Unknown\n#Dx: 59118001", None, None),
+        ("", None, None),
     ],
 )
 def test_wfdb_comments(comments: str, sex: str, age: int | None) -> None:
     header = f"r 1 500 2\nr.dat 16 1000/mV 16 0 0 0 0 I\n{comments}\n".encode()
-    patient = read_ecg({"r.hea": header, "r.dat": b"\1\0\2\0"}).recording.patient
+    patient = read_records({"r.hea": header, "r.dat": b"\1\0\2\0"})[0].recording.patient
     assert (patient.sex, patient.age_years) == (sex, age)

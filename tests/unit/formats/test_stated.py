@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exchangeai.errors import InvalidHeader, MissingMetadata, UnknownFormat, UnreadableFile
-from exchangeai.formats import ReadOptions, read_ecg
+from exchangeai.formats import ReadOptions, read_records
 from exchangeai.leads import STANDARD_12
 from exchangeai.recording import Recording
 
@@ -16,13 +16,13 @@ STATED = ReadOptions(sampling_rate_hz=250, unit="mV")
 
 
 def table(text: str, options: ReadOptions = STATED, encoding: str = "utf-8") -> Recording:
-    return read_ecg({"t.csv": text.encode(encoding)}, options).recording
+    return read_records({"t.csv": text.encode(encoding)}, options)[0].recording
 
 
 def array(values: np.ndarray, options: ReadOptions) -> Recording:
     stream = io.BytesIO()
     np.save(stream, values)
-    return read_ecg({"t.npy": stream.getvalue()}, options).recording
+    return read_records({"t.npy": stream.getvalue()}, options)[0].recording
 
 
 @pytest.mark.parametrize(
@@ -41,17 +41,17 @@ def array(values: np.ndarray, options: ReadOptions) -> Recording:
 def test_spellings_of_one_table(text: str) -> None:
     recording = table(text)
     assert [x.name for x in recording.leads] == ["I", "II"]
-    assert [x.samples_mv.tolist() for x in recording.leads] == [[0.5, -0.25], [1.0, 2.0]]
+    assert [x.samples.tolist() for x in recording.leads] == [[0.5, -0.25], [1.0, 2.0]]
     assert {x.sampling_rate_hz for x in recording.leads} == {250.0}
 
 
 def test_utf16_is_read() -> None:
-    assert table("I,II\n0.5,1\n", encoding="utf-16").leads[0].samples_mv.tolist() == [0.5]
+    assert table("I,II\n0.5,1\n", encoding="utf-16").leads[0].samples.tolist() == [0.5]
 
 
 def test_empty_cells_are_missing_not_zero() -> None:
     recording = table("I,II,III\n1,,3\n,5,\nNA,8,9\n")
-    assert [np.isnan(x.samples_mv).tolist() for x in recording.leads] == [
+    assert [np.isnan(x.samples).tolist() for x in recording.leads] == [
         [False, True, True],
         [True, False, False],
         [False, True, False],
@@ -63,8 +63,8 @@ def test_header_states_rate_and_units() -> None:
     recording = table("time (ms),I (uV),II [mV]\n0,500,1\n4,250,2\n8,125,3\n", ReadOptions())
     assert [x.name for x in recording.leads] == ["I", "II"]
     assert recording.leads[0].sampling_rate_hz == 250
-    assert recording.leads[0].samples_mv.tolist() == [0.5, 0.25, 0.125]
-    assert recording.leads[1].samples_mv.tolist() == [1, 2, 3]
+    assert recording.leads[0].samples.tolist() == [0.5, 0.25, 0.125]
+    assert recording.leads[1].samples.tolist() == [1, 2, 3]
 
 
 def test_comment_states_rate() -> None:
@@ -128,9 +128,9 @@ def test_the_stated_leads_tell_the_axes() -> None:
     values = np.arange(24, dtype=np.int16).reshape(12, 2)
     options = ReadOptions(sampling_rate_hz=500, unit="uV", leads=STANDARD_12)
     across, down = array(values, options), array(values.T, options)
-    assert across.leads[1].samples_mv.tolist() == pytest.approx([0.002, 0.003])
+    assert across.leads[1].samples.tolist() == pytest.approx([0.002, 0.003])
     for a, b in zip(across.leads, down.leads, strict=True):
-        assert a.samples_mv.tolist() == b.samples_mv.tolist()
+        assert a.samples.tolist() == b.samples.tolist()
     with pytest.raises(InvalidHeader, match="square"):
         array(np.zeros((12, 12)), options)
     with pytest.raises(InvalidHeader):
@@ -150,5 +150,5 @@ def test_infinite_values_are_missing() -> None:
     recording = array(
         np.array([1.0, np.inf, np.nan]), ReadOptions(sampling_rate_hz=1, unit="mV", leads=("I",))
     )
-    assert np.isnan(recording.leads[0].samples_mv).tolist() == [False, True, True]
+    assert np.isnan(recording.leads[0].samples).tolist() == [False, True, True]
     assert recording.warnings

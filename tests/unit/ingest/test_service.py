@@ -152,7 +152,7 @@ async def test_the_whole_life_of_recordings(stub: IngestServiceStub, bus: Bus, s
     wfdb = results[1].recording.recording_id
     pieces = await signal(stub, wfdb, "V6")
     assert {x.lead for x in pieces} == {"V6"}
-    samples = np.frombuffer(b"".join(x.samples_mv for x in pieces), "<f4")
+    samples = np.frombuffer(b"".join(x.samples for x in pieces), "<f4")
     assert samples[[0, 2500]].tolist() == pytest.approx([-0.175, -0.295])
 
     with pytest.raises(NotFound, match="no signal"):

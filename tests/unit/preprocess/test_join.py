@@ -17,7 +17,7 @@ def recording(number: int, *names: str, patient: str | None = None) -> Recording
     return RecordingFact(
         recording_id=f"{number:064x}",
         name_keys=tuple(KEYS.name(x) for x in names),
-        patient=Patient(patient_key=patient, sex="female", age_years=50),
+        patient=Patient(patient_key=patient, sex="F", age_years=50),
     )
 
 

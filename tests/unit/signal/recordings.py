@@ -31,7 +31,7 @@ def of_leads(leads_mv: Mapping[str, npt.NDArray[np.floating]], rate_hz: float) -
     return Recording(
         format="test",
         leads=tuple(
-            Lead(name=name, samples_mv=x.astype(np.float32), sampling_rate_hz=rate_hz)
+            Lead(name=name, samples=x.astype(np.float32), sampling_rate_hz=rate_hz)
             for name, x in leads_mv.items()
         ),
     )

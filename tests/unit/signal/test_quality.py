@@ -115,7 +115,7 @@ def test_a_lead_that_ends_early_has_gaps() -> None:
 @pytest.mark.parametrize("rate_hz", [100, 500])
 def test_r_peaks_and_heart_rate_of_a_real_ecg(rate_hz: int) -> None:
     ecg, marked = real_ecg()
-    leads = np.stack([resample(x.samples_mv, 500, rate_hz) for x in ecg.leads])
+    leads = np.stack([resample(x.samples, 500, rate_hz) for x in ecg.leads])
     slower = recording(leads, rate_hz)
     windows = standardise(slower)
     measured = measure(windows, assess(slower, windows))
@@ -132,7 +132,7 @@ def test_absent_measurements_say_why() -> None:
     measured = measure(windows, assess(ecg, windows))
     assert measured.heart_rate_bpm is None
     assert measured.notes
-    short = recording(np.stack([x.samples_mv[:1100] for x in real_ecg()[0].leads]), 500)
+    short = recording(np.stack([x.samples[:1100] for x in real_ecg()[0].leads]), 500)
     windows = standardise(short)
     measured = measure(windows, assess(short, windows))
     assert measured.heart_rate_bpm is None

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, cast
 
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound, UnknownFormat
 from exchangeai.formats import ReadOptions, ReadResult, group_files, members_of, read_records
@@ -95,7 +95,7 @@ def load(source: Source) -> dict[str, bytes]:
     if isinstance(source, bytes | bytearray | memoryview):
         return {_NAMELESS: bytes(source)}
     if isinstance(source, Mapping):
-        return dict(source)
+        return dict(cast(Mapping[str, bytes], source))
     if isinstance(source, str | os.PathLike):
         return _from_path(Path(source))
     files: dict[str, bytes] = {}

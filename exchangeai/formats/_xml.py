@@ -6,11 +6,11 @@ import codecs
 import re
 from typing import Any
 
-from lxml import etree as _lxml_etree  # pyright: ignore[reportUnknownVariableType, reportAttributeAccessIssue]
+from lxml import etree as _lxml_etree  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from exchangeai.errors import InvalidHeader, Truncated
 
-etree: Any = _lxml_etree
+etree: Any = _lxml_etree  # pyright: ignore[reportUnknownVariableType]
 """The library has no types."""
 
 _PROLOG_BYTES = 8192

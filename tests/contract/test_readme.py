@@ -53,7 +53,8 @@ def test_each_variable_of_the_operations_page_is_known() -> None:
         hints = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
             name, hint = prefix + field.name.upper(), hints[field.name]
-            found |= variables(hint, name + "_") if dataclasses.is_dataclass(hint) else {name}
+            nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+            found |= variables(hint, name + "_") if nested else {name}
         return found
 
     known = {

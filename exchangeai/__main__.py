@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exchangeai import __version__
+from exchangeai.plugins import names_in
 
 SERVICES = ("ingest", "preprocess", "trainer", "inference", "ui")
 
@@ -27,7 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_argument("service", choices=SERVICES)
     health = commands.add_parser("health", help="ask a gRPC service whether it is ready; exit status 0 if so")
     health.add_argument("address", help="host:port")
+    _add_file_commands(commands)
     options = parser.parse_args(arguments)
+    if options.command in ("inspect", "convert"):
+        from exchangeai import file_commands
+
+        return (
+            file_commands.inspect(options) if options.command == "inspect" else file_commands.convert(options)
+        )
     if options.command == "up":
         # Found by name, so that the kernel does not import the services.
         local = importlib.import_module("services.local")
@@ -35,6 +43,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "serve":
         return _serve(options.service)
     return _health(options.address)
+
+
+def _add_file_commands(commands: Any) -> None:
+    inspect = commands.add_parser("inspect", help="tell what ECG files hold")
+    convert = commands.add_parser("convert", help="write ECG files in another format")
+    for parser in (inspect, convert):
+        parser.add_argument("source", nargs="+", type=Path, help="files, folders or archives")
+        parser.add_argument("--rate", type=float, help="sampling rate in Hz, where the file does not say it")
+        parser.add_argument("--unit", choices=("V", "mV", "uV"), help="unit, where the file does not say it")
+        parser.add_argument(
+            "--unit-multiple", type=float, default=1.0, help="the samples count so many units"
+        )
+        parser.add_argument(
+            "--leads", default="", help="lead names in the file's order, with commas: I,II,V1"
+        )
+        parser.add_argument("--strict", action="store_true", help="refuse truncated files, wrong checksums")
+    inspect.add_argument("--json", action="store_true", help="one JSON object a record and line")
+    convert.add_argument(
+        "--to", required=True, choices=names_in("exchangeai.writers"), help="format to write"
+    )
+    convert.add_argument("--out", type=Path, required=True, help="folder for the files")
 
 
 def _serve(name: str) -> int:

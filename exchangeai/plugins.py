@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from types import ModuleType
 
@@ -12,8 +13,12 @@ def modules_in(package: str) -> dict[str, ModuleType]:
 
     Sub-packages and modules whose name begins with an underscore are shared parts, not plug-ins.
     """
-    folder = importlib.import_module(package)
-    names = sorted(
-        x.name for x in pkgutil.iter_modules(folder.__path__) if not x.ispkg and not x.name.startswith("_")
-    )
-    return {name: importlib.import_module(f"{package}.{name}") for name in names}
+    return {name: importlib.import_module(f"{package}.{name}") for name in names_in(package)}
+
+
+def names_in(package: str) -> list[str]:
+    """The names alone, without importing any of them."""
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec is not None else None
+    found = pkgutil.iter_modules(folders or [])
+    return sorted(x.name for x in found if not x.ispkg and not x.name.startswith("_"))

@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import Any
 
-from lxml import etree as _lxml_etree  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from lxml import etree as _lxml_etree  # pyright: ignore[reportAttributeAccessIssue, reportMissingTypeStubs, reportUnknownVariableType]
 
 from exchangeai.errors import InvalidHeader, Truncated
 

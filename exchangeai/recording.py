@@ -174,6 +174,10 @@ class Recording:
         exact = next((x for x in self.leads if x.name == name), None)
         return exact or next((x for x in self.leads if x.name == canonical_lead(name)), None)
 
+    def ecg_lead(self, name: str) -> Lead | None:
+        """The first lead of that standard name whose samples are millivolts, or None."""
+        return next((x for x in self.ecg_leads if x.name == name), None)
+
     def _found(self, lead: str | int) -> Lead:
         found = self.lead(lead)
         if found is None:

@@ -51,7 +51,7 @@ def assess(recording: Recording, windows: Windows) -> Quality:
     mean a wrong unit. LIMITED: a lead is missing or unusable, has gaps, or the recording is shorter than
     5 s. A derived lead has the flags of I and II, and `derived`, which alone is no objection.
     """
-    flags = {name: _flags(recording.lead(name), recording.duration_s) for name in STANDARD_12}
+    flags = {name: _flags(recording.ecg_lead(name), recording.duration_s) for name in STANDARD_12}
     for name in windows.missing:
         flags[name] = ("missing",)
     for name in windows.derived:
@@ -121,7 +121,7 @@ def _range_mv(x: npt.NDArray[np.float32]) -> float:
 
 
 def _present(recording: Recording) -> list[Lead]:
-    leads = [recording.lead(name) for name in STANDARD_12]
+    leads = [recording.ecg_lead(name) for name in STANDARD_12]
     return [x for x in leads if x is not None and np.isfinite(x.samples).any()]
 
 

@@ -22,15 +22,16 @@ def standardise(recording: Recording) -> Windows:
     """
     signals: dict[str, npt.NDArray[np.float32]] = {}
     for name in STANDARD_12:
-        lead = recording.lead(name)
-        if lead is not None and np.isfinite(lead.samples).any():
+        lead = recording.ecg_lead(name)
+        # What a reader derived is derived again here, at 500 Hz, so that the windows say so.
+        if lead is not None and not lead.derived and np.isfinite(lead.samples).any():
             bridged = bridge_gaps(lead.samples)
             signals[name] = resample(bridged, lead.sampling_rate_hz, SAMPLING_RATE_HZ).astype(np.float32)
     if not signals:
         found = ", ".join(x.name[:16] for x in recording.leads[:12]) or "none"
         raise InvalidArgument(
-            f"none of the twelve standard leads has a signal (leads found: {found}); name the leads when "
-            "uploading if the file does not"
+            f"none of the twelve standard leads has a signal in millivolts (leads found: {found}); state "
+            "`leads` and `unit` when uploading if the file does not"
         )
     derived = derive_limb_leads(signals)
     return cut({**signals, **derived}, derived=tuple(n for n in STANDARD_12 if n in derived))

@@ -1,10 +1,13 @@
 """The tensor contract: windows, padding, derived leads, quantisation, bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from exchangeai.errors import InvalidArgument
 from exchangeai.leads import STANDARD_12
+from exchangeai.recording import Recording
 from exchangeai.signal import standardise
 from exchangeai.signal.windows import from_bytes, to_bytes
 from tests.unit.signal.recordings import noise, of_leads, real_ecg, recording
@@ -91,3 +94,15 @@ def test_other_bytes_are_refused(data: bytes) -> None:
 def test_no_standard_lead_is_refused_and_says_what_was_found() -> None:
     with pytest.raises(InvalidArgument, match="MLII"):
         standardise(of_leads({"MLII": noise(10)[0]}, 360))
+
+
+def test_only_millivolts_are_leads_and_derived_ones_stay_derived() -> None:
+    signals = {name: noise(10.0, seed=i) for i, name in enumerate(("I", "II", "V1", "V2", "III"))}
+    leads = {x.name: x for x in of_leads(signals, 500.0).leads}
+    leads["V2"] = replace(leads["V2"], unit="mmHg")
+    leads["III"] = replace(leads["III"], derived=True, samples=leads["II"].samples - leads["I"].samples)
+    windows = standardise(Recording(format="test", leads=tuple(leads.values())))
+    assert windows.derived == ("III", "aVR", "aVL", "aVF")
+    assert "V2" in windows.missing
+    with pytest.raises(InvalidArgument, match="millivolts"):
+        standardise(Recording(format="test", leads=(replace(leads["I"], unit=""),)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +9,15 @@ from typing import TypeVar
 
 import grpc
 
-from exchangeai.bus import Bus, open_bus
+from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.facts import ModelFact, ModelState
 from exchangeai.model_file import model_digest
 from exchangeai.rpc import open_channel
-from exchangeai.store import ObjectStore, open_store
+from exchangeai.store import ObjectStore
 from services.inference.exchange import model_key
 from services.inference.main import Config, run
+from tests.contract.service_thread import behind, running_service
 
 T = TypeVar("T")
 
@@ -35,11 +34,7 @@ class Running:
     def behind(self, work: Callable[[Bus, ObjectStore], Awaitable[T]]) -> T:
         """Do what other services would do: write objects and facts."""
 
-        async def connected() -> T:
-            async with open_store(self.store_config) as store, open_bus(self.bus_config, "test") as bus:
-                return await work(bus, store)
-
-        return asyncio.run(connected())
+        return behind(self.bus_config, self.store_config, work)
 
     def publish(
         self, data: bytes, name: str, version: int = 1, *, digest: str = "", put: bool = True
@@ -69,31 +64,5 @@ def running_inference(
 ) -> Iterator[Running]:
     """Start the service, yield it, drain it."""
     config = Config(bus=bus, store=store, threads=1, max_model_bytes=max_model_bytes)
-    started = threading.Event()
-    found: dict[str, int] = {}
-    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        handles.append((asyncio.get_running_loop(), stop))
-
-        def announce(port: int) -> None:
-            found["port"] = port
-            started.set()
-
-        try:
-            await run(config, stop, announce)
-        finally:
-            started.set()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    started.wait(60)
-    loop, stop = handles[0]
-    try:
-        address = f"127.0.0.1:{found['port']}"
-        with open_channel(address) as channel:
-            yield Running(address, channel, bus, store)
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
+    with running_service(lambda *ends: run(config, *ends)) as address, open_channel(address) as channel:
+        yield Running(address, channel, bus, store)

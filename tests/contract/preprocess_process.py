@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from exchangeai import recording as recordings
-from exchangeai.bus import Bus, open_bus
+from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.events.v1.recording_ingested_pb2 import RecordingIngested
 from exchangeai.facts import LeadFact, PreprocessedFact, RecordingFact
 from exchangeai.keys import name_key
 from exchangeai.recording import Patient, Recording
 from exchangeai.rpc import open_channel
-from exchangeai.store import ObjectStore, open_store
+from exchangeai.store import ObjectStore
 from exchangeai.v1.preprocess_service_pb2_grpc import PreprocessServiceStub
 from services.preprocess.main import Config, run
+from tests.contract.service_thread import behind, running_service
 
 SITE_KEY = "0f" * 32
 T = TypeVar("T")
@@ -36,11 +36,7 @@ class Running:
     def behind(self, work: Callable[[Bus, ObjectStore], Awaitable[T]]) -> T:
         """Do what other services would do."""
 
-        async def connected() -> T:
-            async with open_store(self.store_config) as store, open_bus(self.bus_config, "test") as bus:
-                return await asyncio.wait_for(work(bus, store), 60)
-
-        return asyncio.run(connected())
+        return behind(self.bus_config, self.store_config, work)
 
     def ingest(self, recordings_: dict[str, Recording], *, wait: bool = True) -> None:
         """Store recordings by file name as ingest does: object, fact, event; wait for their results."""
@@ -89,31 +85,5 @@ def identified(ecg: Recording, number: int, patient_key: str | None = None) -> R
 def running_preprocess(bus: BusConfig, store: StoreConfig) -> Iterator[Running]:
     """Start the service, yield it, drain it."""
     config = Config(bus=bus, store=store, site_key=SITE_KEY)
-    started = threading.Event()
-    ports: list[int] = []
-    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        handles.append((asyncio.get_running_loop(), stop))
-
-        def announce(port: int) -> None:
-            ports.append(port)
-            started.set()
-
-        try:
-            await run(config, stop, announce)
-        finally:
-            started.set()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    started.wait(60)
-    loop, stop = handles[0]
-    try:
-        with open_channel(f"127.0.0.1:{ports[0]}") as channel:
-            yield Running(PreprocessServiceStub(channel), bus, store)
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
-    assert not thread.is_alive(), "the service did not drain"
+    with running_service(lambda *ends: run(config, *ends)) as address, open_channel(address) as channel:
+        yield Running(PreprocessServiceStub(channel), bus, store)

@@ -25,6 +25,8 @@ _COLUMNS = (
     ("part", "Part (optional)"),
 )
 _DEFAULTS = TrainingOptions()
+_PRESELECTED = "xresnet1d"
+"""As accurate as the others on PTB-XL in our measurements, and the fastest to train."""
 
 
 def layout() -> Any:
@@ -268,7 +270,9 @@ def _register_run(app: Any, gateway: Gateway) -> None:
             )
             for a in architectures
         ]
-        return cards, value or (architectures[0].name if architectures else None), True
+        names = [a.name for a in architectures]
+        first = _PRESELECTED if _PRESELECTED in names else next(iter(names), None)
+        return cards, value or first, True
 
     @app.callback(
         Output("base", "data"),

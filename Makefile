@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick check lint types protos protos-check lock bench chart clean
+.PHONY: help run demo test test-quick check lint types protos protos-check lock bench bench-ingest chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -44,6 +44,10 @@ protos-check: $(VENV)/.dev ## stubs are fresh, contracts are linted and break no
 
 bench: $(VENV)/.run ## measure the pipeline: recordings a second, share of time by stage
 	$(BIN)/python -m benchmarks.bench_pipeline
+
+bench-ingest: $(VENV)/.dev ## measure the readers against other libraries, on the same files in one run
+	$(PIP) --no-deps --upgrade --target $(VENV)/peers -r benchmarks/peers.txt
+	PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks.bench_ingest
 
 chart: $(VENV)/.dev ## render, lint and check the Helm chart
 	$(BIN)/python -m pytest -q tests/contract/test_chart.py

@@ -8,10 +8,7 @@ machine, the commit, both rates, the ratio and each stage's share of the service
 from __future__ import annotations
 
 import json
-import os
-import platform as machine
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +16,7 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.about import about
 from demo.platform import connect
 from demo.records import Record, read_records
 from demo.upload import upload, wait_until_preprocessed
@@ -50,8 +48,7 @@ def main() -> None:
     rate = len(sent.ids) / ready_s
     result = {
         "benchmark": "pipeline",
-        "machine": f"{machine.machine()}, {os.cpu_count()} cores, Python {machine.python_version()}",
-        "commit": _commit(),
+        **about(),
         "command": "make bench",
         "recordings": len(sent.ids),
         "not_preprocessed": failed,
@@ -89,13 +86,6 @@ def _stages(platform: Platform) -> dict[str, float]:
             seconds[f"{name}: whole of {method.rsplit('/', 1)[-1]}"] = float(value)
     total = sum(v for k, v in seconds.items() if "whole" not in k) or 1.0
     return {k: round(v / total, 3) for k, v in seconds.items()}
-
-
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip()
 
 
 def _say(line: str) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, cast
 
+from exchangeai.archives import groups_of
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound, UnknownFormat
 from exchangeai.formats import ReadOptions, ReadResult, group_files, members_of, read_records
 from exchangeai.recording import Recording
@@ -63,15 +64,20 @@ def read_ecg(
 
 def read_each(source: Source, options: ReadOptions) -> list[SourceReport]:
     """Read all records one by one; one that cannot be read is a report with an error."""
-    files = load(source)
-    reports: list[SourceReport] = []
-    for names in group_files(list(files), files):
+    return list(iterate_each(source, options))
+
+
+def iterate_each(source: Source, options: ReadOptions) -> Iterator[SourceReport]:
+    """As `read_each`, a record at a time: of large archives and folders only that is in memory."""
+    for group in groups_of(load(source)):
+        if group.error is not None:
+            yield SourceReport(files=group.names, error=group.error)
+            continue
         try:
-            results = read_records({x: files[x] for x in names}, options)
-            reports.append(SourceReport(files=names, results=tuple(results)))
+            results = read_records(group.files, options)
+            yield SourceReport(files=group.names, results=tuple(results))
         except ExchangeaiError as e:
-            reports.append(SourceReport(files=names, error=e))
-    return reports
+            yield SourceReport(files=group.names, error=e)
 
 
 def read_options(**stated: Any) -> ReadOptions:

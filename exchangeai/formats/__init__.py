@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import PurePosixPath
 from types import ModuleType
 
 import numpy as np
@@ -88,11 +89,15 @@ def group_files(names: Sequence[str], heads: Mapping[str, bytes]) -> list[tuple[
             if member != name and member in heads and member not in owner:
                 owner[member] = name
                 owner[name] = name
+    # Only those of its own stem are looked at: folders of ten thousand records are common.
+    by_stem = {PurePosixPath(header).stem: header for header in owner.values()}
     for name in names:
+        header = by_stem.get(PurePosixPath(name).stem)
+        if header is None or name in owner:
+            continue
         head = heads[name][:_HEAD_BYTES]
-        for header in set(owner.values()):
-            if name not in owner and companion(header, name, head) and not _claimed({name: head}):
-                owner[name] = header
+        if companion(header, name, head) and not _claimed({name: head}):
+            owner[name] = header
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(owner.get(name, name), []).append(name)

@@ -1,0 +1,187 @@
+"""Annotation sets of an aECG series: what was measured, what was stated, and marks in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from exchangeai.formats._aecg_series import lead_name
+from exchangeai.formats._aecg_values import (
+    Instant,
+    attribute,
+    child,
+    code_of,
+    descend,
+    instant,
+    milliseconds,
+    number,
+    per_minute,
+    quantity,
+    seconds_per,
+)
+from exchangeai.recording import Annotation
+
+_MEASURED = {
+    "HEART_RATE": "ventricular_rate",
+    "TIME_PD_RR": "rr_ms", "TIME_PD_PP": "pp_ms", "TIME_PD_P": "p_ms", "TIME_PD_PR": "pr_ms",
+    "TIME_PD_PQ": "pr_ms", "TIME_PD_QRS": "qrs_ms", "TIME_PD_QT": "qt_ms", "TIME_PD_QTC": "qtc_ms",
+    "TIME_PD_QTCB": "qtc_bazett_ms", "TIME_PD_QTC_BAZETT": "qtc_bazett_ms",
+    "TIME_PD_QTCF": "qtc_fridericia_ms", "TIME_PD_QTC_FRIDERICIA": "qtc_fridericia_ms",
+    "TIME_PD_QTC_FRAMINGHAM": "qtc_framingham_ms", "TIME_PD_QTC_HODGES": "qtc_hodges_ms",
+    "ANGLE_P_FRONT": "p_axis_deg", "ANGLE_QRS_FRONT": "qrs_axis_deg", "ANGLE_T_FRONT": "t_axis_deg",
+}  # fmt: skip
+"""By ISO/IEEE 11073-10102 code without `MDC_ECG_` and the suffix `_GL` (global)."""
+_WAVES = {"WAVC_PWAVE": "p", "WAVC_QRSWAVE": "qrs", "WAVC_TWAVE": "t"}
+_STATED = "INTERPRETATION"
+_BEAT = "BEAT"
+_DEGREES_PER_RADIAN = 57.29577951308232
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the annotation sets of one series say."""
+
+    measured: dict[str, float] = field(default_factory=dict[str, float])
+    """Of the series as a whole; the first set to say it counts."""
+    by_beat: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """Of single beats."""
+    statements: list[str] = field(default_factory=list[str])
+    annotations: list[Annotation] = field(default_factory=list[Annotation])
+
+    def typical(self) -> dict[str, float]:
+        """Medians of what was measured beat by beat."""
+        return {key: float(median(x)) for key, x in self.by_beat.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Region:
+    """The part of a series that an annotation is about, in seconds of the series."""
+
+    low_s: float | None
+    high_s: float | None
+    lead: str | None
+
+
+def findings_of(series: Any, start: Instant | None, offset_s: float, *, is_beat: bool) -> Findings:
+    """Read the annotation sets of a `series` or, when `is_beat`, of a representative beat.
+
+    Times count from `start`, relative ones from `offset_s`; those of a beat become onsets and offsets among
+    the measurements, in ms of the beat's own axis.
+    """
+    found = Findings()
+    for subject in series.iterchildren("{*}subjectOf"):
+        for one_set in subject.iterchildren("{*}annotationSet"):
+            for node in _parts(one_set):
+                _walk(node, found, start, offset_s, is_beat=is_beat, beat=None)
+    return found
+
+
+def _walk(
+    node: Any, found: Findings, start: Instant | None, offset_s: float, *, is_beat: bool, beat: str | None
+) -> None:
+    value = child(node, "value")
+    code = _bare(code_of(node))
+    region = _region(node, start, offset_s)
+    said = attribute(value, "code")
+    if code.startswith(_STATED):
+        if text := _text(value):
+            found.statements.append(text)
+    elif code in _MEASURED:
+        if region.lead is None:
+            _measure(_MEASURED[code], value, found, in_beat=beat is not None)
+    elif is_beat:
+        if region.lead is None and _bare(said) in _WAVES:
+            _onset_and_offset(_WAVES[_bare(said)], region, offset_s, found)
+    elif mark := _mark(said or code_of(node), region, beat or ""):
+        found.annotations.append(mark)
+    within = (said or _BEAT) if code == _BEAT else beat
+    for part in _parts(node):
+        _walk(part, found, start, offset_s, is_beat=is_beat, beat=within)
+
+
+def _parts(node: Any) -> Iterator[Any]:
+    for component in node.iterchildren("{*}component"):
+        yield from component.iterchildren("{*}annotation")
+
+
+def _bare(code: str) -> str:
+    return code.upper().removeprefix("MDC_ECG_").removesuffix("_GL")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    original = child(value, "originalText")
+    texts = (value.text, None if original is None else original.text, value.get("displayName"))
+    written = (" ".join((x or "").split()) for x in (*texts, value.get("code"), value.get("value")))
+    return next((x for x in written if x), "")
+
+
+def _measure(key: str, value: Any, found: Findings, *, in_beat: bool) -> None:
+    pair = quantity(value)
+    if pair is None:
+        return
+    if key.endswith("_ms"):
+        amount = milliseconds(*pair)
+    elif key.endswith("_deg"):
+        amount = pair[0] * (_DEGREES_PER_RADIAN if pair[1] == "rad" else 1.0)
+    else:
+        amount = per_minute(*pair)
+    if amount is None:
+        return
+    if in_beat:
+        found.by_beat.setdefault(key, []).append(amount)
+    else:
+        found.measured.setdefault(key, amount)
+
+
+def _onset_and_offset(wave: str, region: _Region, offset_s: float, found: Findings) -> None:
+    for name, at_s in (("onset", region.low_s), ("offset", region.high_s)):
+        if at_s is not None:
+            found.measured.setdefault(f"{wave}_{name}_ms", round((at_s + offset_s) * 1e3, 6))
+
+
+def _mark(label: str, region: _Region, beat: str) -> Annotation | None:
+    if region.low_s is None:
+        detail = f"{beat} offset".strip()
+        return (
+            None
+            if region.high_s is None
+            else Annotation(onset_s=region.high_s, label=label, lead=region.lead, detail=detail)
+        )
+    duration_s = None if region.high_s is None else max(0.0, round(region.high_s - region.low_s, 9))
+    return Annotation(
+        onset_s=region.low_s,
+        label=label,
+        duration_s=duration_s,
+        lead=region.lead,
+        detail=beat,
+    )
+
+
+def _region(node: Any, start: Instant | None, offset_s: float) -> _Region:
+    low = high = lead = None
+    support = descend(node, "support", "supportingROI")
+    for component in support.iterchildren("{*}component") if support is not None else ():
+        for boundary in component.iterchildren("{*}boundary"):
+            code, value = child(boundary, "code"), child(boundary, "value")
+            if not attribute(code, "code").startswith("TIME_"):
+                lead = lead_name(code) or lead
+                continue
+            point = _seconds(value, start, offset_s)
+            centre = _seconds(child(value, "center"), start, offset_s) if point is None else point
+            low = _seconds(child(value, "low"), start, offset_s) if centre is None else centre
+            high = _seconds(child(value, "high"), start, offset_s)
+    return _Region(low_s=low, high_s=high, lead=lead)
+
+
+def _seconds(node: Any, start: Instant | None, offset_s: float) -> float | None:
+    """Seconds after the first sample of a TS or of a PQ of time."""
+    unit, written = attribute(node, "unit"), attribute(node, "value")
+    if unit:
+        per, value = seconds_per(unit), number(written)
+        return None if per is None or value is None else round(value * float(per) - offset_s, 9)
+    at = instant(written)
+    return at.seconds_since(start) if at is not None and start is not None else None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import PurePosixPath
 from types import ModuleType
 
 import numpy as np
@@ -19,7 +18,8 @@ import numpy as np
 from exchangeai.errors import EmptyFile, ExchangeaiError, InvalidHeader, ReaderCrashed, UnknownFormat
 from exchangeai.formats._options import ReadOptions, ReadResult, Unit
 from exchangeai.formats._rates import checked_rate
-from exchangeai.formats._wfdb_header import companion, members_of
+from exchangeai.formats._wfdb_header import members_of
+from exchangeai.formats._wfdb_members import records_among
 from exchangeai.plugins import modules_in
 from exchangeai.recording import Lead, Recording, record_digest, source_digest
 
@@ -79,29 +79,17 @@ def read_records(files: Mapping[str, bytes], options: ReadOptions = _DEFAULTS) -
 def group_files(names: Sequence[str], heads: Mapping[str, bytes]) -> list[tuple[str, ...]]:
     """Put the files of multi-file records together, in the order of each record's first file.
 
-    `heads` holds each file's bytes, or at least the first 64 KiB. A WFDB header takes the signal files
-    that it names and unrecognised binary files of its own stem (annotations); any other file is a record.
+    `heads` holds each file's bytes, or at least the first 64 KiB. A WFDB header takes the files that it names
+    from its folder, through the segments of a multi-segment record, and unrecognised binary files of its own
+    stem (annotations); a signal file that several headers name belongs to each. Any other file is a record.
     """
-    owner: dict[str, str] = {}
-    for name in names:
-        members = members_of(heads[name][:_HEAD_BYTES])
-        for member in members if members else ():
-            if member != name and member in heads and member not in owner:
-                owner[member] = name
-                owner[name] = name
-    # Only those of its own stem are looked at: folders of ten thousand records are common.
-    by_stem = {PurePosixPath(header).stem: header for header in owner.values()}
-    for name in names:
-        header = by_stem.get(PurePosixPath(name).stem)
-        if header is None or name in owner:
-            continue
-        head = heads[name][:_HEAD_BYTES]
-        if companion(header, name, head) and not _claimed({name: head}):
-            owner[name] = header
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(owner.get(name, name), []).append(name)
-    return [tuple(x) for x in groups.values()]
+    groups = records_among(names, heads, lambda name: _claimed({name: heads[name][:_HEAD_BYTES]}))
+    if not groups:
+        return [(x,) for x in names]
+    taken = {x for group in groups for x in group}
+    groups += [(x,) for x in names if x not in taken]
+    place = {name: i for i, name in enumerate(names)}
+    return sorted((tuple(sorted(x, key=place.__getitem__)) for x in groups), key=lambda x: place[x[0]])
 
 
 def _recognise(files: Mapping[str, bytes]) -> tuple[str, ModuleType]:

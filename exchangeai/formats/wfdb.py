@@ -1,121 +1,100 @@
-"""WFDB records (PhysioNet): a text header and its signal files, decoded by the `wfdb` library.
+"""WFDB records (PhysioNet): text headers, signal files in any storage format, MIT annotations.
 
-The library opens files by the names in the header and allocates by its numbers. So we parse and bound the
-header ourselves, then hand it a header of our own making and the signals under neutral names, in a private
-folder that is in memory where the system offers that.
+Samples are decoded from the bytes of the upload: nothing is opened by the names in a header, and nothing is
+allocated by its numbers alone. Each lead keeps its own rate; the frame rate of a record is only its clock.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
-import wfdb  # pyright: ignore[reportMissingTypeStubs]
-
-from exchangeai.errors import MissingMetadata
+from exchangeai.errors import Truncated
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import pooled_age, sex_of, year_of
-from exchangeai.formats._units import mv_per
-from exchangeai.formats._warnings import in_words
-from exchangeai.formats._wfdb_header import Header, Signal, looks_like_header, parse_header
+from exchangeai.formats._wfdb_annotations import AnnotationFile, parse_annotations
+from exchangeai.formats._wfdb_header import looks_like_header, members_of
+from exchangeai.formats._wfdb_record import Record, read_record, root_of
 from exchangeai.leads import canonical_lead
-from exchangeai.recording import Identifiers, Lead, Patient, Recording
+from exchangeai.recording import Annotation, Identifiers, Lead, Patient, Recording
 
-RANK = 40
-_MEMORY_FOLDER = Path("/dev/shm")
-_MISSING = {
-    16: -(1 << 15), 24: -(1 << 23), 32: -(1 << 31), 61: -(1 << 15), 80: -(1 << 7),
-    160: -(1 << 15), 212: -(1 << 11), 310: -(1 << 9), 311: -(1 << 9),
-    508: -(1 << 7), 516: -(1 << 15), 524: -(1 << 23),
-}  # fmt: skip
-"""The value that stands for "no sample" (the library gives NaN); format 8 has none."""
+RANK = 8
+"""Early: to other readers the signal files of a record may look like files of their own (MATLAB)."""
 
 
 def sniff(files: Mapping[str, bytes]) -> bool:
-    """A record line followed by a signal line."""
+    """A record line, followed by a signal or segment line."""
     return any(looks_like_header(x) for x in files.values())
 
 
 def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
-    """Read a single-segment record; each lead at its own rate, never averaged to the frame rate."""
-    header = parse_header(files)
-    digital = _decode(header, files)
-    leads: list[Lead] = []
-    other, wrong = list[int](), list[int]()
-    for i, (signal, samples) in enumerate(zip(header.signals, digital, strict=True)):
-        scale = mv_per(signal.unit)
-        if scale is None:
-            other.append(i + 1)
-            continue
-        if not _matches_checksum(signal, samples):
-            wrong.append(i + 1)
-        leads.append(
-            Lead(
-                name=canonical_lead(signal.name) or f"channel {i + 1}",
-                samples=((samples - signal.baseline) * (scale / signal.gain)).astype(np.float32),
-                sampling_rate_hz=header.rate_hz * signal.samples_per_frame,
-            )
+    """Read the one record among the files, with its annotations.
+
+    Raises UnsafeReference, MissingFile, Truncated, EmptyFile or InvalidHeader.
+    """
+    # Members are named without their folder, and all lie in one.
+    files = {re.split(r"[/\\]", name)[-1]: data for name, data in files.items()}
+    root = root_of(files)
+    record = read_record(root, files, strict=options.strict)
+    leads = tuple(
+        Lead(
+            name=canonical_lead(x.name) or f"channel {i + 1}",
+            samples=x.samples,
+            sampling_rate_hz=record.header.rate_hz * x.samples_per_frame,
+            unit=x.unit,
         )
-    if not leads:
-        raise MissingMetadata("no channel of the WFDB record has a unit of voltage (V, mV or uV)")
-    comments = "\n".join(header.comments)
+        for i, x in enumerate(record.tracks)
+    )
+    annotations, odd = _annotations(root, files, record, leads, strict=options.strict)
     recording = Recording(
         format="wfdb",
-        leads=tuple(leads),
-        patient=_patient(comments),
-        acquisition_year=year_of(header.date),
-        warnings=(
-            *in_words(other, "not a voltage and left out"),
-            *in_words(wrong, "at odds with the checksum in the header"),
-        ),
+        leads=leads,
+        patient=_patient("\n".join(record.comments)),
+        acquisition_year=year_of(record.header.date),
+        annotations=annotations,
+        warnings=(*record.warnings, *odd),
     )
     return [ReadResult(recording=recording, identifiers=Identifiers())]
 
 
-def _decode(header: Header, files: Mapping[str, bytes]) -> list[npt.NDArray[np.float64]]:
-    """Stored integers of each signal as float64, NaN where there is no sample."""
-    names = {x: f"s{i}.dat" for i, x in enumerate(dict.fromkeys(s.file for s in header.signals))}
-    lines = [f"r {len(header.signals)} {header.rate_hz!r} {header.samples}"]
-    for i, s in enumerate(header.signals):
-        skew = f":{s.skew}" if s.skew else ""
-        frame = f"x{s.samples_per_frame}" if s.samples_per_frame > 1 else ""
-        offset = f"+{s.offset}" if s.offset else ""
-        # The first value is needed by format 8 (differences); gain and name stay with us.
-        lines.append(
-            f"{names[s.file]} {s.format}{frame}{skew}{offset} 1(0)/mV {s.bits} {s.zero} {s.first} 0 0 c{i}"
+def _annotations(
+    root: str, files: Mapping[str, bytes], record: Record, leads: tuple[Lead, ...], *, strict: bool
+) -> tuple[tuple[Annotation, ...], list[str]]:
+    """Annotations of all files that no header names, in order of time; and what is odd about them."""
+    if len(files) == len({x.file for x in record.header.signals}) + 1:
+        return (), []
+    named = {y for data in files.values() if looks_like_header(data) for y in members_of(data) or ()}
+    found: list[Annotation] = []
+    odd: list[str] = []
+    sources = 0
+    for name in sorted(set(files) - named - {root}):
+        parsed = parse_annotations(files[name])
+        if parsed is None:
+            odd.append("a file beside the record is neither signals nor annotations; it was not read")
+            continue
+        if not parsed.whole:
+            if strict:
+                raise Truncated("an annotation file ends before its end mark; send the whole file")
+            odd.append("truncated: an annotation file ends before its end mark")
+        sources += 1
+        found += _in_seconds(parsed, record, leads)
+    if sources > 1:
+        odd.append(f"the annotations of {sources} files are put together in order of time")
+    return tuple(sorted(found, key=lambda x: x.onset_s)), odd
+
+
+def _in_seconds(parsed: AnnotationFile, record: Record, leads: tuple[Lead, ...]) -> list[Annotation]:
+    rate_hz = parsed.rate_hz or record.header.rate_hz
+    names = dict(enumerate(x.name for x in leads))
+    return [
+        Annotation(
+            onset_s=x.time / rate_hz,
+            label=x.symbol,
+            lead=None if x.channel is None else names.get(x.channel),
+            detail=x.text,
         )
-    with _private_folder() as folder:
-        (folder / "r.hea").write_text("\n".join(lines) + "\n", "ascii")
-        for original, safe in names.items():
-            (folder / safe).write_bytes(files[original])
-        record = cast(
-            Any,
-            wfdb.rdrecord(  # pyright: ignore[reportUnknownMemberType]
-                str(folder / "r"), smooth_frames=False
-            ),
-        )
-    return [np.asarray(x, np.float64) for x in record.e_p_signal]
-
-
-@contextmanager
-def _private_folder() -> Generator[Path]:
-    inside = _MEMORY_FOLDER if os.access(_MEMORY_FOLDER, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="ecg-", dir=inside) as folder:
-        yield Path(folder)
-
-
-def _matches_checksum(signal: Signal, digital: npt.NDArray[np.float64]) -> bool:
-    if signal.checksum is None or signal.skew:
-        return True
-    stored = np.where(np.isnan(digital), float(_MISSING.get(signal.format, 0)), digital)
-    return (int(stored.astype(np.int64).sum()) - signal.checksum) % 65536 == 0
+        for x in parsed.marks
+    ]
 
 
 def _patient(comments: str) -> Patient:

@@ -187,7 +187,7 @@ BAD: dict[str, tuple[dict[str, bytes], type[errors.ExchangeaiError]]] = {
     "rate nan": (wfdb(b"r 1 nan 1000", b"r.dat 16 1000/mV"), errors.InvalidHeader),
     "skew beyond the end": (wfdb(b"r 1 500 1000", b"r.dat 16:900000 1000/mV"), errors.InvalidHeader),
     "unknown signal format": (wfdb(b"r 1 500 1000", b"r.dat 17 1000/mV"), errors.InvalidHeader),
-    "truncated signal": (wfdb(b"r 1 500 1000", b"r.dat 16 1000/mV", 1999), errors.Truncated),
+    "truncated signal": (wfdb(b"r 1 500 1000", b"r.dat 16 1000/mV", 999), errors.Truncated),
     "header alone": ({"r.hea": HEADER}, errors.MissingFile),
     "multi-segment that names itself": ({"r.hea": b"r/1 1 500 1000\nr 1000\n"}, errors.InvalidHeader),
     "EDF at half": ({"a.edf": EDF[: len(EDF) // 2]}, errors.Truncated),

@@ -12,10 +12,9 @@ from exchangeai.formats._aecg_values import (
     Instant,
     attribute,
     child,
-    code_of,
-    descend,
     instant,
     milliseconds,
+    named_children,
     number,
     per_minute,
     quantity,
@@ -64,6 +63,9 @@ class _Region:
     lead: str | None
 
 
+_NOWHERE = _Region(low_s=None, high_s=None, lead=None)
+
+
 def findings_of(series: Any, start: Instant | None, offset_s: float, *, is_beat: bool) -> Findings:
     """Read the annotation sets of a `series` or, when `is_beat`, of a representative beat.
 
@@ -81,9 +83,10 @@ def findings_of(series: Any, start: Instant | None, offset_s: float, *, is_beat:
 def _walk(
     node: Any, found: Findings, start: Instant | None, offset_s: float, *, is_beat: bool, beat: str | None
 ) -> None:
-    value = child(node, "value")
-    code = _bare(code_of(node))
-    region = _region(node, start, offset_s)
+    children = named_children(node)
+    value, named = children.get("value"), attribute(children.get("code"), "code")
+    code = _bare(named)
+    region = _region(children.get("support"), start, offset_s)
     said = attribute(value, "code")
     if code.startswith(_STATED):
         if text := _text(value):
@@ -94,11 +97,12 @@ def _walk(
     elif is_beat:
         if region.lead is None and _bare(said) in _WAVES:
             _onset_and_offset(_WAVES[_bare(said)], region, offset_s, found)
-    elif mark := _mark(said or code_of(node), region, beat or ""):
+    elif mark := _mark(said or named, region, beat or ""):
         found.annotations.append(mark)
-    within = (said or _BEAT) if code == _BEAT else beat
-    for part in _parts(node):
-        _walk(part, found, start, offset_s, is_beat=is_beat, beat=within)
+    if "component" in children:
+        within = (said or _BEAT) if code == _BEAT else beat
+        for part in _parts(node):
+            _walk(part, found, start, offset_s, is_beat=is_beat, beat=within)
 
 
 def _parts(node: Any) -> Iterator[Any]:
@@ -161,19 +165,22 @@ def _mark(label: str, region: _Region, beat: str) -> Annotation | None:
     )
 
 
-def _region(node: Any, start: Instant | None, offset_s: float) -> _Region:
+def _region(support: Any, start: Instant | None, offset_s: float) -> _Region:
+    if support is None:
+        return _NOWHERE
     low = high = lead = None
-    support = descend(node, "support", "supportingROI")
-    for component in support.iterchildren("{*}component") if support is not None else ():
+    region = child(support, "supportingROI")
+    for component in region.iterchildren("{*}component") if region is not None else ():
         for boundary in component.iterchildren("{*}boundary"):
-            code, value = child(boundary, "code"), child(boundary, "value")
+            parts = named_children(boundary)
+            code, value = parts.get("code"), parts.get("value")
             if not attribute(code, "code").startswith("TIME_"):
                 lead = lead_name(code) or lead
-                continue
-            point = _seconds(value, start, offset_s)
-            centre = _seconds(child(value, "center"), start, offset_s) if point is None else point
-            low = _seconds(child(value, "low"), start, offset_s) if centre is None else centre
-            high = _seconds(child(value, "high"), start, offset_s)
+            elif value is not None:
+                ends = named_children(value)
+                low, high = (_seconds(ends.get(x), start, offset_s) for x in ("low", "high"))
+                for point in (value, ends.get("center")):
+                    low = _seconds(point, start, offset_s) if low is None else low
     return _Region(low_s=low, high_s=high, lead=lead)
 
 

@@ -169,7 +169,8 @@ def _made(
     name: str, numbers: npt.NDArray[Any], scale: float, offset: float, unit: str, rate_hz: float
 ) -> Lead:
     samples = numbers * scale
-    samples += offset
+    if offset:
+        samples += offset
     return Lead(name=name, samples=samples.astype(np.float32), sampling_rate_hz=rate_hz, unit=unit)
 
 

@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from exchangeai.formats._units import mv_per
@@ -59,6 +60,14 @@ def child(node: Any, name: str) -> Any:
     return None if node is None else next(node.iterchildren("{*}" + name), None)
 
 
+def named_children(node: Any) -> dict[str, Any]:
+    """The first child of each local name: cheaper than `child` where several are wanted."""
+    found: dict[str, Any] = {}
+    for x in node:
+        found.setdefault(x.tag.rpartition("}")[2], x)
+    return found
+
+
 def descend(node: Any, *names: str) -> Any:
     """The first child of the first child ..., or None."""
     for name in names:
@@ -101,6 +110,7 @@ def exact(text: str) -> Fraction | None:
     return Fraction(text.strip()) if value is not None and 1e-15 < value < 1e15 and "_" not in text else None
 
 
+@lru_cache(maxsize=64)
 def seconds_per(unit: str) -> Fraction | None:
     """Seconds per UCUM unit of time, exact; None for other units."""
     if unit in _SECONDS_BY_NAME:
@@ -109,6 +119,7 @@ def seconds_per(unit: str) -> Fraction | None:
     return None if power is None else Fraction(10) ** power
 
 
+@lru_cache(maxsize=64)
 def mv_per_ucum(unit: str) -> float | None:
     """Millivolts per UCUM unit of voltage, any prefix; None for other quantities."""
     power = _power(_VOLTS, unit)

@@ -20,36 +20,36 @@ _NO_VALUE = frozenset(
 
 
 def numbers_in(text: str | None) -> npt.NDArray[Any]:
-    """Numbers of a text: int64 [n], or float64 [n] where some are fractions or missing (NaN).
+    """Numbers of a text: int32 [n], or float64 [n] where some are fractions or missing (NaN).
 
     Separators are blanks, line ends and commas; nothing between two commas is a missing value, a comma at the
     end of a line or of the text is none. Raises InvalidHeader for words that are no numbers.
     """
     if not text:
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int32)
     data = text.encode("ascii", "replace")
     fast = None if b",," in data or data.translate(None, _INTEGERS) else _integers(data)
     return _any_numbers(text) if fast is None else fast
 
 
-def _integers(data: bytes) -> npt.NDArray[np.int64] | None:
+def _integers(data: bytes) -> npt.NDArray[np.int32] | None:
     """Decimal integers, all digits of one power of ten at a time; None when a word is no short integer."""
     chars = np.frombuffer(b" " + data + b" ", np.uint8)
     blank = chars <= ord(",")
-    first = np.flatnonzero(blank[:-1] & ~blank[1:]) + 1
-    last = np.flatnonzero(~blank[:-1] & blank[1:])
+    edges = np.flatnonzero(blank[1:] != blank[:-1])
+    first, last = edges[0::2] + 1, edges[1::2]
     if not first.size:
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int32)
     negative = chars[first] == ord("-")
     digits = last - first - negative + 1
     longest = int(digits.max())
     minus_signs = np.count_nonzero(chars == ord("-"))
     if longest > _MAX_DIGITS or digits.min() < 1 or minus_signs != np.count_nonzero(negative):
         return None
-    values = chars[last].astype(np.int64) - ord("0")
+    digit = chars - np.uint8(ord("0"))
+    values = digit[last].astype(np.int32)
     for power in range(1, longest):
-        at = np.flatnonzero(digits > power)
-        values[at] += (chars[last[at] - power].astype(np.int64) - ord("0")) * 10**power
+        values += digit.take(last - power, mode="clip") * ((digits > power) * np.int32(10**power))
     np.negative(values, out=values, where=negative)
     return values
 

@@ -15,11 +15,11 @@ from exchangeai.formats._aecg_values import (
     instant,
     milliseconds,
     named_children,
-    number,
     per_minute,
     quantity,
     seconds_per,
 )
+from exchangeai.formats._xml_fields import number
 from exchangeai.recording import Annotation
 
 _MEASURED = {

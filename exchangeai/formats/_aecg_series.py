@@ -20,12 +20,12 @@ from exchangeai.formats._aecg_values import (
     exact,
     instant,
     mv_per_ucum,
-    number,
     seconds_per,
 )
 from exchangeai.formats._number_text import numbers_in
 from exchangeai.formats._options import ReadOptions
 from exchangeai.formats._stated import rate_of, scale_of
+from exchangeai.formats._xml_fields import number
 from exchangeai.leads import canonical_lead
 from exchangeai.recording import MILLIVOLT, Lead
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from exchangeai.formats._units import mv_per
+from exchangeai.formats._xml_fields import number
 
 _PREFIXES = {
     "": 0, "k": 3, "h": 2, "da": 1, "d": -1, "c": -2, "m": -3, "u": -6, "µ": -6, "μ": -6, "n": -9, "p": -12,
@@ -32,7 +32,6 @@ _YEARS = {
 _TIME = re.compile(
     r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{0,9})\d*)?(?:([-+])(\d\d):?(\d\d)?|Z)?"
 )
-_LONGEST_NUMBER = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +82,6 @@ def attribute(node: Any, name: str) -> str:
 def code_of(node: Any) -> str:
     """The code in the child `code`."""
     return attribute(child(node, "code"), "code")
-
-
-def number(text: str) -> float | None:
-    """A finite number, or None."""
-    try:
-        value = float(text) if len(text) <= _LONGEST_NUMBER else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def quantity(node: Any) -> tuple[float, str] | None:

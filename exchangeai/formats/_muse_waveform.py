@@ -19,6 +19,7 @@ from exchangeai.formats._stated import rate_of, scale_of
 from exchangeai.formats._stored_length import shortfall
 from exchangeai.formats._units import mv_per
 from exchangeai.formats._warnings import in_words
+from exchangeai.formats._xml_fields import number_of, text_of
 from exchangeai.leads import DERIVABLE, STANDARD_12, canonical_lead, derive_limb_leads
 from exchangeai.recording import Lead
 
@@ -38,21 +39,6 @@ class Waveform:
     is_median: bool
     leads: tuple[Lead, ...]
     node: Any
-
-
-def text_of(node: Any, name: str) -> str:
-    """Text of the first child of that name without blanks around it; "" when it is missing."""
-    return "" if node is None else (node.findtext(name) or "").strip()
-
-
-def number_of(node: Any, name: str) -> float | None:
-    """A finite number in the first child of that name, or None."""
-    written = text_of(node, name)
-    try:
-        value = float(written) if len(written) <= 40 else np.nan
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def rate_in(node: Any, base: str, exponent: str) -> float | None:

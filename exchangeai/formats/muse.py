@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from exchangeai.errors import EmptyFile
-from exchangeai.formats._muse_waveform import number_of, rate_in, text_of, waveforms
+from exchangeai.formats._muse_waveform import rate_in, waveforms
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import (
     age_between,
     date_of,
     identifier_of,
     model_of,
-    pooled_age,
     sex_of,
     year_of,
 )
 from exchangeai.formats._xml import parse_xml, root_name
+from exchangeai.formats._xml_fields import age_of, number_of, text_of
 from exchangeai.recording import Annotation, Filters, Identifiers, Patient, Recording, Series
 
 RANK = 20
@@ -35,7 +35,6 @@ _POSITIONS = {
     "TOnset": "t_onset_ms", "TOffset": "t_offset_ms",
 }  # fmt: skip
 """Sample numbers in the median, at the rate of `ECGSampleBase`."""
-_PER_YEAR = {"years": 1.0, "months": 12.0, "weeks": 365.25 / 7, "days": 365.25, "hours": 365.25 * 24}
 _MONTH_FIRST = re.compile(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})")
 
 
@@ -84,11 +83,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
 
 
 def _patient(person: Any, acquired: datetime.date | None) -> Patient:
-    age, per_year = (
-        number_of(person, "PatientAge"),
-        _PER_YEAR.get(text_of(person, "AgeUnits").casefold() or "years"),
-    )
-    years = None if age is None or per_year is None else pooled_age(age / per_year)
+    years = age_of(number_of(person, "PatientAge"), text_of(person, "AgeUnits"))
     if years is None:
         years = age_between(_date(text_of(person, "DateofBirth")), acquired)
     return Patient(sex=sex_of(text_of(person, "Gender")), age_years=years)

@@ -1,146 +1,211 @@
-"""Text into a table of numbers: encoding, delimiter, decimal sign, header line, empty cells."""
+"""Text into columns of numbers: encoding, delimiter, decimal sign, names and notes above, empty cells."""
 
 from __future__ import annotations
 
-import codecs
+import io
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as _arrow  # pyright: ignore[reportMissingTypeStubs]
+import pyarrow.csv as _arrow_csv  # pyright: ignore[reportMissingTypeStubs]
 
 from exchangeai.errors import EmptyFile, InvalidHeader
+from exchangeai.formats._table_layout import (
+    LOOK_BYTES,
+    MAX_COLUMNS,
+    NOTE_MARKS,
+    Layout,
+    decoded,
+    is_clock,
+    layout_of,
+)
 
-_HEAD_LINES = 40
-_MAX_HEADER_LINES = 20
-_MAX_COLUMNS = 1024
-_LOOK_BYTES = 1 << 16
-_EMPTY = r"(?:na|n/a|nan|null|none)?"
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?|" + _EMPTY, re.I)
+arrow: Any = _arrow
+arrow_csv: Any = _arrow_csv
+"""The library's types are partial."""
+
+_NULLS = [
+    "", "NA", "N/A", "n/a", "na", "nan", "NaN", "NAN", "Nan", "-nan", "null", "NULL", "Null", "none", "None",
+    "NONE", "missing", "-", "--", "---", ".", "#N/A",
+]  # fmt: skip
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_NOTE_LINE = re.compile(rb"(?m)^[ \t]*(?:#|%|//)[^\r\n]*")
+_BLANKS = re.compile(rb"[ \t]+")
+_LINE_EDGES = re.compile(rb"(?m)^ | $")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table."""
+
+    values: npt.NDArray[Any] | None
+    """int64 or float64 [rows] with NaN for empty cells; None for text."""
+    times_ns: npt.NDArray[np.int64] | None = None
+    """Nanoseconds, for a column of clock times or dates; of a date, since 1970."""
+    dated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Numbers and what stood above them."""
+    """Columns and what stood above them."""
 
-    values: npt.NDArray[np.float64]
-    """float64 [rows, columns]; NaN for empty cells."""
-    names: tuple[str, ...] | None
-    """Of the columns; None without a header line."""
-    notes: tuple[str, ...]
-    """Comment lines, without their marks."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Layout:
-    delimiter: str | None
-    """None for blanks."""
-    decimal_comma: bool
-    first_row: int
-    names: tuple[str, ...] | None
+    columns: tuple[Column, ...]
+    layout: Layout
+    cut: bool
+    """The last row was incomplete, as in a file that ends early; it is left out."""
 
 
 def looks_like_table(data: bytes) -> bool:
-    """Whether the beginning is text, with a line of numbers after at most a few other lines."""
-    text = _text(data[:_LOOK_BYTES])
-    return text is not None and _layout(_complete(text, len(data))) is not None
+    """Whether the beginning is text, with rows of numbers after at most a few other lines."""
+    text = decoded(data[:LOOK_BYTES])
+    return text is not None and layout_of(text, whole=len(data) < LOOK_BYTES) is not None
 
 
 def parse_table(data: bytes) -> Table:
     """Parse all of it. Raises InvalidHeader when rows differ in length or hold words, EmptyFile."""
-    text = _text(data)
-    lines = [] if text is None else text.splitlines()
-    layout = _layout(lines[:_HEAD_LINES])
-    if layout is None:
+    text = decoded(data)
+    layout = None if text is None else layout_of(text, whole=True)
+    if text is None or layout is None:
         raise InvalidHeader("the text is not a table of numbers")
-    notes = tuple(x.lstrip("#%; ").strip() for x in lines[: layout.first_row] if _is_note(x))
-    rows = [x for x in lines[layout.first_row :] if x.strip()]
-    if not rows:
+    body, cut = _body(text, layout)
+    if not body.strip():
         raise EmptyFile("the table holds no rows of numbers")
-    values = _numbers(rows, layout)
-    if layout.names is not None and len(layout.names) != values.shape[1]:
-        raise InvalidHeader(
-            f"the header line names {len(layout.names)} columns but the rows have {values.shape[1]}"
-        )
-    return Table(values=values, names=layout.names, notes=notes)
+    if layout.columns > MAX_COLUMNS:
+        return Table(columns=_wide(body, layout), layout=layout, cut=cut)
+    table = _parsed(body, layout, layout.columns)
+    return Table(
+        columns=tuple(_column(x, body, i, layout) for i, x in enumerate(table.columns)),
+        layout=layout,
+        cut=cut,
+    )
 
 
-def _text(data: bytes) -> str | None:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data[: len(data) // 2 * 2].decode("utf-16", "replace")
-    if b"\0" in data[:4096]:
-        return None
-    text = data.removeprefix(codecs.BOM_UTF8)
+def _body(text: bytes, layout: Layout) -> tuple[bytes, bool]:
+    """The rows alone, and whether an incomplete last one was dropped."""
+    at = 0
+    for _ in range(layout.above):
+        end = _LINE_END.search(text, at)
+        at = end.end() if end else len(text)
+    body = text[at:].rstrip(b"\x1a\0")
+    if any(x.encode() in body for x in NOTE_MARKS):
+        body = _NOTE_LINE.sub(b"", body)
+    if layout.delimiter is None and layout.columns > 1:
+        body = _LINE_EDGES.sub(b"", _BLANKS.sub(b" ", body))
+    whole_last = body[-1:] in (b"\n", b"\r")
+    body = body.strip(b"\r\n \t" if layout.delimiter != "\t" else b"\r\n ")
+    delimiter = (layout.delimiter or " ").encode()
+    start = max(body.rfind(b"\n"), body.rfind(b"\r"))
+    if layout.columns > 1 and not whole_last and start > 0:
+        last = body[start:].count(delimiter) + 1
+        if last < layout.columns:
+            return body[:start], True
+    return body, False
+
+
+def _parsed(body: bytes, layout: Layout, columns: int) -> Any:
+    names = [str(i) for i in range(columns)]
     try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError as e:
-        # A window may cut a character at its end; elsewhere it is the older encoding.
-        return text.decode("utf-8", "ignore") if e.start > len(text) - 4 else text.decode("latin-1")
-
-
-def _complete(text: str, total: int) -> list[str]:
-    lines = text.splitlines()
-    return (lines if total <= _LOOK_BYTES else lines[:-1])[:_HEAD_LINES]
-
-
-def _is_note(line: str) -> bool:
-    return line.lstrip().startswith(("#", "%"))
-
-
-def _layout(lines: list[str]) -> _Layout | None:
-    header: str | None = None
-    others = 0
-    for i, line in enumerate(lines):
-        if not line.strip() or _is_note(line):
-            continue
-        for delimiter in ("\t", ";", ",", None):
-            if delimiter is not None and delimiter not in line:
-                continue
-            cells = _cells(line, delimiter)
-            if len(cells) <= _MAX_COLUMNS and _all_numbers(cells) and not (len(cells) == 1 and "," in line):
-                return _Layout(
-                    delimiter=delimiter,
-                    decimal_comma=delimiter != "," and "," in line,
-                    first_row=i,
-                    names=_names(header, delimiter, len(cells)),
-                )
-        others += 1
-        if others > _MAX_HEADER_LINES:
-            return None
-        header = line
-    return None
-
-
-def _cells(line: str, delimiter: str | None) -> list[str]:
-    return [x.strip().strip('"') for x in line.split(delimiter)]
-
-
-def _all_numbers(cells: list[str]) -> bool:
-    return any(cells) and all(_NUMBER.fullmatch(x) for x in cells) and any(x[-1:].isdigit() for x in cells)
-
-
-def _names(header: str | None, delimiter: str | None, columns: int) -> tuple[str, ...] | None:
-    if header is None:
-        return None
-    if columns == 1:
-        return (header.strip().strip('"'),)
-    return tuple(x or f"channel {i + 1}" for i, x in enumerate(_cells(header, delimiter)))
-
-
-def _numbers(rows: list[str], layout: _Layout) -> npt.NDArray[np.float64]:
-    body = "\n".join(x.strip(" ") for x in rows)
-    if layout.decimal_comma:
-        body = body.replace(",", ".")
-    if layout.delimiter is not None:
-        d = re.escape(layout.delimiter)
-        # loadtxt knows no empty cell; zero-width matches put a word into each.
-        body = re.sub(rf"(?im)(?:(?<={d})|^) *{_EMPTY} *(?={d}|$)", "nan", body)
-    try:
-        values = np.loadtxt(
-            body.splitlines(), delimiter=layout.delimiter, ndmin=2, comments=None, quotechar='"'
+        return arrow_csv.read_csv(
+            io.BytesIO(body),
+            # One block: the types of columns are found from all rows, not from the first megabyte.
+            read_options=arrow_csv.ReadOptions(
+                column_names=names, use_threads=False, block_size=max(len(body) + 16, 1 << 12)
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=layout.delimiter or ("\t" if columns == 1 else " "),
+                quote_char=layout.quote,
+                ignore_empty_lines=columns > 1,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                null_values=_NULLS,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                decimal_point="," if layout.decimal_comma else ".",
+                true_values=["true", "True"],
+                false_values=["false", "False"],
+                check_utf8=False,
+            ),
         )
-    except ValueError as e:
+    except arrow.ArrowInvalid as e:
         raise InvalidHeader(
-            "the rows of the table differ in length or hold words; every row must be numbers, one a column"
+            "the rows of the table differ in length; every row must have one cell a column"
         ) from e
-    return values
+
+
+def _column(chunked: Any, body: bytes, index: int, layout: Layout) -> Column:
+    found = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
+    kind = found.type
+    if arrow.types.is_floating(kind) or arrow.types.is_integer(kind):
+        return Column(values=found.to_numpy(zero_copy_only=False))
+    if arrow.types.is_null(kind):
+        return Column(values=np.full(len(found), np.nan))
+    if arrow.types.is_timestamp(kind):
+        return Column(values=None, times_ns=_nanoseconds(found), dated=True)
+    if arrow.types.is_time(kind):
+        return Column(values=None, times_ns=_nanoseconds(found))
+    first = found[0].as_py() if len(found) else None
+    if not isinstance(first, str):
+        return Column(values=None)
+    if is_clock(first.strip(" []")):
+        return _clock_column(found)
+    if _is_number(first, layout):
+        raise InvalidHeader(
+            f"column {index + 1} of the table holds words among its numbers; correct or remove them"
+        )
+    return Column(values=None)
+
+
+def _nanoseconds(found: Any) -> npt.NDArray[np.int64]:
+    unit = arrow.timestamp("ns") if arrow.types.is_timestamp(found.type) else arrow.time64("ns")
+    times = found.cast(unit, safe=False).cast(arrow.int64())
+    if times.null_count:
+        raise InvalidHeader(
+            "the column of times has empty cells; complete it, or remove it and state the rate"
+        )
+    return times.to_numpy(zero_copy_only=False)
+
+
+def _clock_column(found: Any) -> Column:
+    """Dates with a zone or a comma, and elapsed times like 0:00.004 that the library does not know."""
+    words = [str(x).strip(" []'").replace(",", ".") for x in found.to_pylist()]
+    try:
+        if "-" in words[0][:8]:
+            words = [re.sub(r"(?:Z|[+-]\d\d:?\d\d)$", "", x) for x in words]
+            return Column(
+                values=None, times_ns=np.array(words, "datetime64[ns]").astype(np.int64), dated=True
+            )
+        parts = [x.split(":") for x in words]
+        fields = np.array(parts, np.float64)
+    except ValueError as e:
+        raise InvalidHeader("the column of times holds words; correct it, or remove it") from e
+    seconds: npt.NDArray[np.float64] = fields @ (60.0 ** np.arange(fields.shape[1] - 1, -1, -1))
+    return Column(values=None, times_ns=np.rint(seconds * 1e9).astype(np.int64))
+
+
+def _is_number(word: str, layout: Layout) -> bool:
+    try:
+        float(word.replace(",", ".") if layout.decimal_comma else word)
+    except ValueError:
+        return False
+    return True
+
+
+def _wide(body: bytes, layout: Layout) -> tuple[Column, ...]:
+    """A table of few long rows, one a lead: [leads, samples] as its columns' transpose."""
+    delimiter = (layout.delimiter or " ").encode()
+    lines = [x for x in _LINE_END.split(body) if x.strip()]
+    lines = [x.rstrip(delimiter) for x in lines]
+    if len(lines) > MAX_COLUMNS:
+        raise InvalidHeader(
+            f"the table has more than {MAX_COLUMNS} rows and columns; send one recording a file"
+        )
+    if len({x.count(delimiter) for x in lines}) > 1:
+        raise InvalidHeader("the rows of the table differ in length; every row must have one cell a column")
+    cells = _parsed(b"\n".join(x.replace(delimiter, b"\n") for x in lines), layout, 1)
+    values = _column(cells.column(0), body, 0, layout).values
+    if values is None:
+        raise InvalidHeader("the rows of the table hold words; every row must be numbers")
+    return tuple(Column(values=x) for x in values.reshape(len(lines), -1))

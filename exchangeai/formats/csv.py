@@ -1,33 +1,34 @@
-"""Tables of numbers as text: comma, semicolon, tab or blank; with or without a header line.
+"""Tables of numbers as text: any usual separator, decimal sign and encoding, with or without a header.
 
-Rate, unit and lead names come from the file's header where it states them, else from the caller, never from
-a guess; a message may offer one.
+Rate, unit and lead names come from the file's header and remarks where it states them, else from the caller,
+never from a guess; a message may offer one. A column of times gives the rate and is no lead.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.errors import InvalidHeader
+from exchangeai.errors import InvalidHeader, Truncated
+from exchangeai.formats._column_names import (
+    is_other_quantity,
+    is_sample_number,
+    name_and_unit,
+    time_unit,
+)
 from exchangeai.formats._options import ReadOptions, ReadResult
-from exchangeai.formats._stated import leads_of, rate_of, scale_of
-from exchangeai.formats._table import Table, looks_like_table, parse_table
-from exchangeai.formats._units import mv_per
-from exchangeai.recording import Identifiers, Recording
+from exchangeai.formats._people import identifier_of, model_of, pooled_age, sex_of
+from exchangeai.formats._remarks import Remarks, remarks_of
+from exchangeai.formats._stated import leads_of, oriented, quantity_of, rate_of, require, states_unit
+from exchangeai.formats._table import Column, Table, looks_like_table, parse_table
+from exchangeai.formats._table_layout import MAX_COLUMNS
+from exchangeai.formats._times import deduced_unit, is_count, rate_of_times
+from exchangeai.formats._warnings import in_words
+from exchangeai.recording import Identifiers, Lead, Patient, Recording
 
 RANK = 90
-_TIME = re.compile(
-    r"^(?:time|t|elapsed[ _]time|timestamp)\W*_?(?P<unit>s|sec|seconds?|ms|milliseconds?)?\W*$", re.I
-)
-_UNIT = re.compile(r"[\s_]*[\(\[]\s*(?P<unit>[A-Za-zµμ]+)\s*[\)\]]\s*$|[\s_]+(?P<bare>[muµμ]?V)\s*$")
-_RATE_NOTE = re.compile(
-    r"(?:sampl\w*[\s_]*(?:rate|freq\w*)|\bfs\b|frequency)[^\d:=]*[:=]+\s*(?P<rate>\d+(?:\.\d+)?)", re.I
-)
-_UNIT_NOTE = re.compile(r"\bunits?\b[^:=]*[:=]+\s*(?P<unit>[A-Za-zµμ]+)", re.I)
 
 
 def sniff(files: Mapping[str, bytes]) -> bool:
@@ -36,74 +37,163 @@ def sniff(files: Mapping[str, bytes]) -> bool:
 
 
 def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
-    """Read samples in columns, one a lead; a column of times gives the rate."""
+    """Read samples in columns, one a lead, or in few long rows, one a lead."""
     table = parse_table(next(iter(files.values())))
-    values, names = table.values, table.names
-    in_file_hz = _noted_rate(table)
-    warnings: list[str] = []
-    if names and (time := _TIME.match(names[0])) and values.shape[1] > 1:
-        per_s = {"m": 1e3, "s": 1.0}.get((time["unit"] or " ")[0].lower())
-        if per_s is not None:
-            in_file_hz = _rate_of_times(values[:, 0] / per_s)
-        else:
-            warnings.append("the column of times states no unit and was not used")
-        values, names = values[:, 1:], names[1:]
-    rate_hz = rate_of(options, in_file_hz)
-    bare, scales = _units(table, names, values, options)
-    if np.isnan(values).any():
-        warnings.append("the table has empty cells; they count as missing values")
-    leads = leads_of(values, options, rate_hz=rate_hz, scales=scales, names=bare)
-    recording = Recording(format="csv", leads=leads, warnings=tuple(warnings))
-    return [ReadResult(recording=recording, identifiers=Identifiers())]
+    if table.cut and options.strict:
+        raise Truncated("the last row of the table is incomplete; send the whole file")
+    remarks = remarks_of(table.layout.notes)
+    sheet = _Sheet(table, remarks)
+    if table.cut:
+        sheet.warnings.append("the file is truncated: its last row is incomplete and was left out")
+    leads = _leads(sheet, remarks, options)
+    recording = Recording(
+        format="csv",
+        leads=leads,
+        patient=Patient(sex=sex_of(remarks.sex), age_years=pooled_age(remarks.age_years)),
+        acquisition_year=sheet.year or remarks.year,
+        device_model=model_of(remarks.device),
+        device_statements=remarks.statements,
+        warnings=tuple(sheet.warnings),
+    )
+    return [
+        ReadResult(recording=recording, identifiers=Identifiers(patient_id=identifier_of(remarks.patient)))
+    ]
 
 
-def _noted_rate(table: Table) -> float | None:
-    found = [float(x["rate"]) for note in table.notes if (x := _RATE_NOTE.search(note))]
-    return found[0] if found else None
+class _Sheet:
+    """The columns that hold samples, and what the others say."""
+
+    def __init__(self, table: Table, remarks: Remarks) -> None:
+        self.warnings: list[str] = []
+        self.guess = ""
+        self.year: int | None = None
+        self.rate_hz = remarks.rate_hz
+        names, columns = _named(table)
+        units = table.layout.units or ("",) * len(columns)
+        self.names: list[str] | None = [] if names is not None else None
+        self.units: list[str] = []
+        self.values: list[npt.NDArray[np.generic]] = []
+        self.across = table.layout.columns > MAX_COLUMNS
+        for i, column in enumerate(columns):
+            name = names[i] if names is not None else None
+            if self._is_time(column, name, units[i], first=i == 0 and len(columns) > 1 and not self.across):
+                continue
+            if column.values is None:
+                self.warnings.append(f"column {i + 1} holds text and was left out")
+                continue
+            if self.names is not None:
+                self.names.append(name or f"channel {i + 1}")
+            self.units.append(units[i])
+            self.values.append(column.values)
+        if not self.values:
+            raise InvalidHeader("the table holds no column of samples; send one column a lead")
+        if any(np.isnan(x).any() for x in self.values if x.dtype.kind == "f"):
+            self.warnings.append("the table has empty cells; they count as missing values")
+
+    def _is_time(self, column: Column, name: str | None, unit: str, *, first: bool) -> bool:
+        """Whether a column is an axis and no lead; its rate is kept."""
+        if column.times_ns is not None:
+            self._take(*rate_of_times(column.times_ns - column.times_ns[0], 1e9))
+            if column.dated:
+                year = (
+                    int(column.times_ns[0].astype("datetime64[ns]").astype("datetime64[Y]").astype(int))
+                    + 1970
+                )
+                self.year = year if 1900 < year <= 2100 else None
+            return True
+        if column.values is None:
+            return False
+        if name is None or not name:
+            if first and is_count(column.values):
+                self.warnings.append("the first column counts the samples and is no lead")
+                return True
+            return False
+        if is_sample_number(name):
+            return True
+        found = time_unit(name, unit)
+        if found is None:
+            return False
+        if found == 0:
+            per_s, word = deduced_unit(column.values)
+            if per_s is None:
+                self.warnings.append("the column of times states no unit and was not used")
+                self.guess = self.guess or word
+                return True
+            self.warnings.append(word)
+            found = per_s
+        self._take(*rate_of_times(column.values, found))
+        return True
+
+    def _take(self, rate_hz: float, warnings: list[str]) -> None:
+        if self.rate_hz is not None and abs(rate_hz - self.rate_hz) > 1e-3 * rate_hz:
+            raise InvalidHeader(
+                f"the times of the table mean {rate_hz:g} Hz but it says {self.rate_hz:g} Hz; correct one"
+            )
+        self.rate_hz = self.rate_hz or rate_hz
+        self.warnings += warnings
 
 
-def _rate_of_times(times_s: npt.NDArray[np.float64]) -> float:
-    steps = np.diff(times_s)
-    if steps.size == 0 or not np.isfinite(steps).all() or times_s[-1] <= times_s[0]:
-        raise InvalidHeader("the column of times does not increase; remove it and state `sampling_rate_hz`")
-    step = (times_s[-1] - times_s[0]) / steps.size
-    # Against the straight line too, because single steps vary by the rounding of written times.
-    line = times_s[0] + step * np.arange(times_s.size)
-    if np.abs(times_s - line).max() > step or steps.min() < 0 or steps.max() > 2.5 * np.median(steps):
-        raise InvalidHeader("the samples are not evenly spaced in time; resample them before the upload")
-    # Times are written with few digits, so that 500 Hz must not become 499.999999.
-    return float(f"{1 / step:.6g}")
-
-
-def _units(
-    table: Table, names: tuple[str, ...] | None, values: npt.NDArray[np.float64], options: ReadOptions
-) -> tuple[list[str] | None, list[float]]:
-    """Names without their units, and millivolts per unit of each column."""
-    noted = next((x["unit"] for note in table.notes if (x := _UNIT_NOTE.search(note))), None)
-    in_file = mv_per(noted) if noted else None
-    columns = max(values.shape)
+def _named(table: Table) -> tuple[tuple[str, ...] | None, tuple[Column, ...]]:
+    """Names and columns, without what a delimiter at the end of each line adds."""
+    names, columns = table.layout.names, table.columns
+    if table.layout.columns > MAX_COLUMNS:
+        return None, columns
+    unnamed = names is None or len(names) < len(columns) or not names[-1]
+    if unnamed and len(columns) > 1 and _is_empty(columns[-1]):
+        columns = columns[:-1]
+        names = names[: len(columns)] if names else None
     if names is None:
-        return None, [_agreed(in_file, options, values)] * columns
-    bare: list[str] = []
-    scales: list[float] = []
-    for name in names:
-        found = _UNIT.search(name)
-        stated = mv_per(found["unit"] or found["bare"]) if found else None
-        bare.append(_UNIT.sub("", name) if stated is not None else name)
-        scales.append(_agreed(stated if stated is not None else in_file, options, values))
-    return bare, scales
+        return None, columns
+    if len(names) == len(columns) + 1 and not names[-1]:
+        names = names[:-1]
+    first = columns[0].values if columns else None
+    if len(names) == len(columns) - 1 and first is not None and is_count(first):
+        # R writes row numbers without a name for them.
+        columns = columns[1:]
+    if len(names) != len(columns):
+        raise InvalidHeader(
+            f"the header line names {len(names)} columns but the rows have {len(columns)}; correct it"
+        )
+    return names, columns
 
 
-def _agreed(in_file: float | None, options: ReadOptions, values: npt.NDArray[np.float64]) -> float:
-    if in_file is None:
-        return scale_of(options, _guess(values))
-    if options.unit and mv_per(options.unit) != in_file:
-        raise InvalidHeader("the file and the upload state different units; send the right one")
-    return in_file
+def _is_empty(column: Column) -> bool:
+    return (
+        column.values is not None and column.values.dtype.kind == "f" and bool(np.isnan(column.values).all())
+    )
 
 
-def _guess(values: npt.NDArray[np.float64]) -> str:
-    spread = float(np.nanpercentile(values, 99.5) - np.nanpercentile(values, 0.5)) if values.size else 0.0
-    if 50 <= spread <= 20_000:
-        return " (a guess from their size, not applied: uV)"
-    return " (a guess from their size, not applied: mV)" if 0.05 <= spread <= 20 else ""
+def _leads(sheet: _Sheet, remarks: Remarks, options: ReadOptions) -> tuple[Lead, ...]:
+    table = np.column_stack(sheet.values)
+    parts = [name_and_unit(x) for x in sheet.names] if sheet.names is not None else None
+    names = [x for x, _ in parts] if parts is not None else None
+    if names is None and len(remarks.leads) >= table.shape[1]:
+        # A list of labels may begin with those of columns that are no leads.
+        names = list(remarks.leads[len(remarks.leads) - table.shape[1] :])
+    known = names is not None or sheet.across or len(options.leads) == table.shape[1]
+    units = [remarks.unit] * max(table.shape)
+    if known:
+        units = [
+            (y or x or remarks.unit)
+            for x, (_, y) in zip(sheet.units, parts or [("", "")] * len(sheet.units), strict=True)
+        ]
+    labels = options.leads or names or ()
+    other = [
+        i
+        for i, (name, unit) in enumerate(zip(labels, units, strict=False))
+        if not unit and is_other_quantity(name)
+    ]
+    ecg = [i for i in range(table.shape[1]) if i not in other]
+    require(
+        options,
+        table[:, ecg] if ecg else table,
+        rate_hz=sheet.rate_hz,
+        has_unit=all(map(states_unit, (units[i] for i in ecg))),
+        has_names=names is not None,
+        rate_guess=sheet.guess,
+    )
+    rate_hz = rate_of(options, sheet.rate_hz)
+    table, chosen = oriented(table, options, names, of_columns=known)
+    sheet.warnings += in_words([x + 1 for x in other], "not a voltage by its name, and without a unit")
+    quantities = [(1.0, "") if i in other else quantity_of(options, units[i]) for i in range(len(chosen))]
+    return leads_of(table, chosen, quantities, rate_hz=rate_hz)

@@ -11,31 +11,37 @@ import re
 from dataclasses import dataclass
 
 from exchangeai.errors import EmptyFile, InvalidHeader, Truncated
+from exchangeai.formats._options import MIN_LENGTH_SHARE
 from exchangeai.formats._people import date_of
+from exchangeai.formats._warnings import in_words
+from exchangeai.leads import STANDARD_12, canonical_lead
 
 _MAX_SIGNALS = 2048
 _FIXED_BYTES = 256
 _BYTES_PER_SIGNAL = 256
+_ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
+_UNKNOWN_COUNT = -1
+_ECG_LABEL = re.compile(r"(?:ECG|EKG|ML|MCL|C[BCMSR]\d|V\d{1,2}R?$|[XYZ]$)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
     """One signal's header."""
 
-    label: str
+    name: str
+    """The label, in the standard spelling where it is that of a standard lead."""
+    is_ecg: bool
+    """The label is that of an ECG lead."""
+    is_annotation: bool
+    """Time-stamped annotation lists are bytes, no signal."""
     unit: str
-    physical_min: float
-    physical_max: float
-    digital_min: float
-    digital_max: float
+    prefilter: str
+    calibration: tuple[float, float] | None
+    """(slope, offset): physical = digital * slope + offset. None where the header gives no range."""
     samples_per_record: int
     first_byte: int
     """Where it begins within a data record."""
-
-    @property
-    def is_annotation(self) -> bool:
-        """Time-stamped annotation lists are bytes, no signal."""
-        return self.label in ("EDF Annotations", "BDF Annotations")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +65,12 @@ class Header:
 
 def is_edf(data: bytes) -> bool:
     """Version field of EDF (`0`) or BDF (0xFF `BIOSEMI`), and numbers where numbers must be."""
-    if len(data) < _FIXED_BYTES or data[:8] not in (b"0       ", b"\xffBIOSEMI"):
+    if data[:8] not in (b"0       ", b"\xffBIOSEMI") or len(data) < _FIXED_BYTES:
         return False
     return re.fullmatch(rb" *\d+ *\0*", data[184:192]) is not None
 
 
-def parse_header(data: bytes) -> Header:
+def parse_header(data: bytes, *, strict: bool = False) -> Header:
     """Parse and bound. Raises InvalidHeader, Truncated or EmptyFile before anything is allocated."""
     signals = _whole(data[252:256], "number of signals")
     header_bytes = _FIXED_BYTES + _BYTES_PER_SIGNAL * signals
@@ -84,11 +90,10 @@ def parse_header(data: bytes) -> Header:
     record_s = _number(data[244:252], "duration of a data record")
     if record_s < 0 or (record_s == 0 and not all(x.is_annotation for x in channels)):
         raise InvalidHeader("the EDF header's duration of a data record is not positive")
-    records, warnings = _records(
-        _whole(data[236:244], "number of data records"), len(data) - header_bytes, record_bytes
-    )
+    declared = _whole(data[236:244], "number of data records")
+    records, warnings = _records(declared, len(data) - header_bytes, record_bytes, strict)
     reserved = data[192:236].decode("latin-1")
-    recording = data[88:168].decode("latin-1").strip()
+    recording = _text(data[88:168])
     return Header(
         sample_bytes=sample_bytes,
         header_bytes=header_bytes,
@@ -97,11 +102,11 @@ def parse_header(data: bytes) -> Header:
         record_s=record_s,
         plus=reserved.startswith(("EDF+", "BDF+")),
         discontinuous=reserved.startswith(("EDF+D", "BDF+D")),
-        patient=data[8:88].decode("latin-1").strip(),
+        patient=_text(data[8:88]),
         recording=recording,
         date=_start_date(data[168:176].decode("latin-1"), recording),
         channels=channels,
-        warnings=warnings,
+        warnings=(*warnings, *_odd_ranges(channels, strict)),
     )
 
 
@@ -115,31 +120,27 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
 
     labels, _, units = column(16), column(80), column(8)
     limits = [column(8) for _ in range(4)]
-    _, counts = column(80), column(8)
+    prefilters, counts = column(80), column(8)
+    ranges = list(zip(*limits, strict=True))
+    # Signals of one file mostly share these; each spelling is parsed once.
+    calibrations = {x: _calibration(*x) for x in set(ranges)}
+    sizes = {x: _whole(x, "samples of a data record") for x in set(counts)}
+    texts = {x: _text(x) for x in {*units, *prefilters}}
+    if any(x < 0 for x in sizes.values()):
+        raise InvalidHeader("a signal of the EDF header has a negative number of samples")
     channels: list[Channel] = []
     first_byte = 0
-    for i in range(signals):
-        count = _whole(counts[i], "samples of a data record")
-        if count < 0:
-            raise InvalidHeader("a signal of the EDF header has a negative number of samples")
-        label = labels[i].decode("latin-1").strip()
-        silent = label in ("EDF Annotations", "BDF Annotations")
-        low, high, digital_low, digital_high = (
-            (0.0, 1.0, 0.0, 1.0) if silent else (_number(x[i], "range of a signal") for x in limits)
-        )
-        if low == high or digital_low >= digital_high:
-            raise InvalidHeader(
-                "a signal of the EDF header has an empty range, so its voltage is unknown; "
-                "check the export that made the file"
-            )
+    for i, count in enumerate(sizes[x] for x in counts):
+        label = _text(labels[i])
+        name = canonical_lead(label)
         channels.append(
             Channel(
-                label=label,
-                unit=units[i].decode("latin-1").strip(),
-                physical_min=low,
-                physical_max=high,
-                digital_min=digital_low,
-                digital_max=digital_high,
+                name=name or "unnamed",
+                is_ecg=name in STANDARD_12 or _ECG_LABEL.match(label) is not None,
+                is_annotation=label in _ANNOTATIONS,
+                unit=texts[units[i]],
+                prefilter=texts[prefilters[i]],
+                calibration=calibrations[ranges[i]],
                 samples_per_record=count,
                 first_byte=first_byte,
             )
@@ -148,21 +149,57 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
     return tuple(channels)
 
 
-def _records(declared: int, available: int, record_bytes: int) -> tuple[int, tuple[str, ...]]:
-    whole = available // record_bytes
-    if declared > whole:
-        raise Truncated(
-            f"the EDF header declares {declared} data records of {record_bytes} bytes; "
-            f"the file holds {whole}. Send the whole file"
+def _calibration(
+    low: bytes, high: bytes, digital_low: bytes, digital_high: bytes
+) -> tuple[float, float] | None:
+    try:
+        bottom, top = _number(low, "range of a signal"), _number(high, "range of a signal")
+        first, last = _number(digital_low, "range of a signal"), _number(digital_high, "range of a signal")
+    except InvalidHeader:
+        return None
+    if bottom == top or first == last:
+        return None
+    slope = (top - bottom) / (last - first)
+    return slope, bottom - first * slope
+
+
+def _odd_ranges(channels: tuple[Channel, ...], strict: bool) -> list[str]:
+    """What is said of channels without a range. Raises InvalidHeader when no other is there."""
+    signals = [x for x in channels if not x.is_annotation and x.samples_per_record]
+    odd = [i for i, x in enumerate(signals, 1) if x.calibration is None]
+    if odd and (strict or len(odd) == len(signals)):
+        raise InvalidHeader(
+            "a signal of the EDF header has an empty range, so its values are unknown; "
+            "check the export that made the file"
         )
+    return in_words(odd, "the header gives an empty range, so the values are unknown and count as missing")
+
+
+def _records(declared: int, available: int, record_bytes: int, strict: bool) -> tuple[int, tuple[str, ...]]:
+    whole = available // record_bytes
+    rest = available - whole * record_bytes
+    cut = f"the file ends within a data record of {record_bytes} bytes: truncated"
+    if declared > whole:
+        if strict or whole < MIN_LENGTH_SHARE * declared:
+            raise Truncated(
+                f"the EDF header declares {declared} data records of {record_bytes} bytes; "
+                f"the file holds {whole}. Send the whole file"
+            )
+        return whole, (f"truncated: {whole} of {declared} data records are there",)
     warnings: list[str] = []
-    if declared < 0:
+    if declared <= 0:
+        if whole == 0:
+            raise (Truncated(cut) if rest else EmptyFile("the EDF file holds no data records"))
+        if strict and (declared != _UNKNOWN_COUNT or rest):
+            raise (Truncated(cut) if rest else InvalidHeader("the EDF header counts no data records"))
         warnings.append("the header does not say how many data records there are; the file's size does")
+        if rest:
+            warnings.append(cut)
         declared = whole
-    if available != declared * record_bytes:
+    elif available != declared * record_bytes:
+        if strict:
+            raise InvalidHeader("there are bytes after the last data record that the EDF header declares")
         warnings.append("there are bytes after the last data record; they were left out")
-    if declared == 0:
-        raise EmptyFile("the EDF file holds no data records")
     return declared, tuple(warnings)
 
 
@@ -175,12 +212,20 @@ def _whole(field: bytes, what: str) -> int:
 
 def _number(field: bytes, what: str) -> float:
     text = field.decode("latin-1").strip(" \0").replace(",", ".")
-    if not re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", text):
+    if not _NUMBER.fullmatch(text):
         raise InvalidHeader(f"the {what} in the EDF header is not a number")
     number = float(text)
     if not math.isfinite(number):
         raise InvalidHeader(f"the {what} in the EDF header is not finite")
     return number
+
+
+def _text(field: bytes) -> str:
+    """Headers are ASCII by the standard; in the wild also UTF-8 and Latin-1 (`µV`)."""
+    try:
+        return field.decode("utf-8").strip(" \0")
+    except UnicodeDecodeError:
+        return field.decode("latin-1").strip(" \0")
 
 
 def _start_date(field: str, recording: str) -> datetime.date | None:

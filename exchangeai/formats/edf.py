@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.errors import EmptyFile, InvalidHeader, MissingMetadata
+from exchangeai.errors import InvalidHeader
+from exchangeai.formats._calibrated import calibrated, integers_24
 from exchangeai.formats._edf_header import Channel, Header, is_edf, parse_header
+from exchangeai.formats._edf_times import Stretch, annotations_of, stretches_of
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import (
     age_between,
@@ -24,15 +27,17 @@ from exchangeai.formats._people import (
     sex_of,
     year_of,
 )
+from exchangeai.formats._prefilter import filters_of
 from exchangeai.formats._units import mv_per
 from exchangeai.formats._warnings import in_words
-from exchangeai.leads import canonical_lead
-from exchangeai.recording import Identifiers, Lead, Patient, Recording
+from exchangeai.recording import MILLIVOLT, Identifiers, Lead, Patient, Recording, Series
 
 RANK = 10
 _MAX_STRETCH = 20
-"""A discontinuous file may span at most so many times the samples it holds."""
-_ECG_LABEL = re.compile(r"^(ECG|EKG)\b|^[IVXavrlf]+[1-9]?$", re.IGNORECASE)
+"""Gaps are filled when the file then has at most so many times the samples it holds, or few anyway."""
+_FEW_SAMPLES = 4_000_000
+_MAX_SERIES = 1000
+_PLACEHOLDER = re.compile(r"dd-mmm-yyyy", re.IGNORECASE)
 
 
 def sniff(files: Mapping[str, bytes]) -> bool:
@@ -41,35 +46,23 @@ def sniff(files: Mapping[str, bytes]) -> bool:
 
 
 def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
-    """Read all channels that are voltages; annotations and other quantities are left out."""
+    """Read all channels, voltages in mV and others in their own unit, and the annotations.
+
+    A channel labelled as an ECG lead that states no unit takes `options.unit` where that is stated.
+    """
     data = next(iter(files.values()))
-    header = parse_header(data)
+    header = parse_header(data, strict=options.strict)
     body = np.frombuffer(data, np.uint8, header.records * header.record_bytes, header.header_bytes)
     blocks = body.reshape(header.records, header.record_bytes)
-    onsets_s = _onsets_s(header, blocks) if header.discontinuous else None
-    warnings = list(header.warnings)
-    leads: list[Lead] = []
     signals = [x for x in header.channels if not x.is_annotation and x.samples_per_record]
-    if not signals:
-        raise EmptyFile("the EDF file holds annotations but no signal")
-    other, odd = list[int](), list[int]()
-    for number, channel in enumerate(signals, 1):
-        scale = mv_per(channel.unit)
-        if scale is None:
-            other.append(number)
-            continue
-        if not _ECG_LABEL.search(channel.label):
-            odd.append(number)
-        leads.append(_lead(header, channel, blocks, onsets_s, scale))
-    if not leads:
-        raise MissingMetadata(
-            "no channel of the EDF file has a unit of voltage (V, mV or uV); "
-            "write the unit into the signal headers"
-        )
-    warnings += in_words(other, "not a voltage and left out")
-    warnings += in_words(odd, "not labelled as an ECG lead")
-    if onsets_s is not None and any(np.isnan(x.samples).any() for x in leads):
-        warnings.append("the recording has gaps; they are kept as missing values")
+    warnings = list(header.warnings)
+    annotations, malformed = annotations_of(header, blocks)
+    units = [options.unit if options.unit and x.is_ecg and not x.unit else x.unit for x in signals]
+    scales = {x: mv_per(x) for x in set(units)}
+    leads = [_lead(header, x, blocks, u, scales[u]) for x, u in zip(signals, units, strict=True)]
+    series: tuple[Series, ...] = ()
+    if header.discontinuous and signals:
+        leads, series = _with_gaps(leads, signals, stretches_of(header, blocks), warnings)
     patient, identifiers = _person(header)
     recording = Recording(
         format="edf",
@@ -77,76 +70,107 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         patient=patient,
         acquisition_year=year_of(header.date),
         device_model=_device(header),
-        warnings=tuple(warnings),
+        filters=filters_of([x.prefilter for x in _ecg_channels(signals, leads)]),
+        other_series=series,
+        annotations=tuple(annotations),
+        warnings=(*warnings, *malformed, *_odd_channels(signals, leads)),
     )
     return [ReadResult(recording=recording, identifiers=identifiers)]
 
 
 def _lead(
-    header: Header,
-    channel: Channel,
-    blocks: npt.NDArray[np.uint8],
-    onsets_s: npt.NDArray[np.float64] | None,
-    scale: float,
+    header: Header, channel: Channel, blocks: npt.NDArray[np.uint8], unit: str, scale: float | None
 ) -> Lead:
-    end = channel.first_byte + channel.samples_per_record * header.sample_bytes
-    raw = blocks[:, channel.first_byte : end]
-    digital = _integers(raw, header.sample_bytes).astype(np.float64)
-    slope = (channel.physical_max - channel.physical_min) / (channel.digital_max - channel.digital_min)
-    values = (digital - channel.digital_min) * slope + channel.physical_min
-    rate_hz = channel.samples_per_record / header.record_s
-    samples = (values * scale).astype(np.float32).reshape(header.records, channel.samples_per_record)
+    count = header.records * channel.samples_per_record
+    if channel.calibration is None:
+        samples = np.full(count, np.nan, np.float32)
+    else:
+        slope, offset = (x * (1.0 if scale is None else scale) for x in channel.calibration)
+        samples = calibrated(_digital(header, channel, blocks), slope, offset).reshape(-1)
     return Lead(
-        name=canonical_lead(channel.label) or "unnamed",
-        samples=samples.reshape(-1) if onsets_s is None else _spread(samples, onsets_s, rate_hz),
-        sampling_rate_hz=rate_hz,
+        name=channel.name,
+        samples=samples,
+        sampling_rate_hz=channel.samples_per_record / header.record_s,
+        unit=unit if scale is None else MILLIVOLT,
     )
 
 
-def _integers(raw: npt.NDArray[np.uint8], width: int) -> npt.NDArray[np.int32]:
-    if width == 2:
-        return np.ascontiguousarray(raw).view("<i2").astype(np.int32)
-    parts = raw.reshape(raw.shape[0], -1, 3).astype(np.int32)
-    unsigned = parts[..., 0] | parts[..., 1] << 8 | parts[..., 2] << 16
-    return unsigned - ((unsigned & 0x800000) << 1)
-
-
-def _spread(
-    samples: npt.NDArray[np.float32], onsets_s: npt.NDArray[np.float64], rate_hz: float
-) -> npt.NDArray[np.float32]:
-    width = samples.shape[1]
-    starts = np.rint((onsets_s - onsets_s[0]) * rate_hz).astype(np.int64)
-    out = np.full(int(starts[-1]) + width, np.nan, np.float32)
-    for start, block in zip(starts, samples, strict=True):
-        out[start : start + width] = block
-    return out
-
-
-def _onsets_s(header: Header, blocks: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Start of each data record, from the first time stamp of its first annotation channel."""
-    channel = next((x for x in header.channels if x.is_annotation), None)
-    if channel is None:
-        raise InvalidHeader("the file says it has gaps (EDF+D) but holds no time stamps")
+def _digital(header: Header, channel: Channel, blocks: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    """Integers [data record, sample]: a view into the file, or decoded from 24 bits."""
     end = channel.first_byte + channel.samples_per_record * header.sample_bytes
-    found: list[float] = []
-    for block in blocks[:, channel.first_byte : end]:
-        stamp = re.match(rb"([+-]\d+(?:\.\d+)?)\x14\x14", block.tobytes())
-        if stamp is None:
-            raise InvalidHeader("a data record of the discontinuous EDF file has no time stamp")
-        found.append(float(stamp[1]))
-    onsets_s = np.asarray(found)
-    if (np.diff(onsets_s) < header.record_s * 0.999).any():
-        raise InvalidHeader("the data records of the discontinuous EDF file overlap in time")
-    if onsets_s[-1] - onsets_s[0] > _MAX_STRETCH * header.records * header.record_s:
+    if header.sample_bytes == 2:
+        return blocks.view("<i2")[:, channel.first_byte // 2 : end // 2]
+    return integers_24(blocks[:, channel.first_byte : end])
+
+
+def _with_gaps(
+    leads: Sequence[Lead], channels: Sequence[Channel], stretches: Sequence[Stretch], warnings: list[str]
+) -> tuple[list[Lead], tuple[Series, ...]]:
+    """Leads with their gaps as missing values, or apart as series where there is hardly anything but gaps."""
+    if len(stretches) == 1:
+        return list(leads), ()
+    warnings.append("the recording has gaps; they are kept as missing values")
+    held = sum(x.samples.size for x in leads)
+    filled = sum(_size(x, c, stretches[-1]) for x, c in zip(leads, channels, strict=True))
+    if filled <= max(_MAX_STRETCH * held, _FEW_SAMPLES):
+        return [_spread(x, c, stretches) for x, c in zip(leads, channels, strict=True)], ()
+    if len(stretches) > _MAX_SERIES:
         raise InvalidHeader("the discontinuous EDF file consists almost only of gaps; send its parts apart")
-    return onsets_s
+    warnings[-1] = "the recording is mostly gaps; what follows the first gap is kept as further series"
+    first, *others = ([_part(x, c, at) for x, c in zip(leads, channels, strict=True)] for at in stretches)
+    return first, tuple(
+        Series(kind="rhythm", leads=tuple(part), start_s=at.start_s)
+        for part, at in zip(others, stretches[1:], strict=True)
+    )
+
+
+def _size(lead: Lead, channel: Channel, last: Stretch) -> int:
+    return round(last.start_s * lead.sampling_rate_hz) + last.count * channel.samples_per_record
+
+
+def _spread(lead: Lead, channel: Channel, stretches: Sequence[Stretch]) -> Lead:
+    out = np.full(_size(lead, channel, stretches[-1]) + len(stretches), np.nan, np.float32)
+    end = 0
+    for at in stretches:
+        part = _part(lead, channel, at).samples
+        # Rounding may not lay a stretch over the end of the one before.
+        start = max(round(at.start_s * lead.sampling_rate_hz), end)
+        end = start + part.size
+        out[start:end] = part
+    return Lead(name=lead.name, samples=out[:end], sampling_rate_hz=lead.sampling_rate_hz, unit=lead.unit)
+
+
+def _part(lead: Lead, channel: Channel, at: Stretch) -> Lead:
+    width = channel.samples_per_record
+    samples = lead.samples[at.first * width : (at.first + at.count) * width]
+    return Lead(name=lead.name, samples=samples, sampling_rate_hz=lead.sampling_rate_hz, unit=lead.unit)
+
+
+def _ecg_channels(channels: Sequence[Channel], leads: Sequence[Lead]) -> list[Channel]:
+    voltages = [c for c, x in zip(channels, leads, strict=True) if x.unit == MILLIVOLT]
+    return [x for x in voltages if x.is_ecg] or voltages
+
+
+def _odd_channels(channels: Sequence[Channel], leads: Sequence[Lead]) -> list[str]:
+    numbered = list(enumerate(zip(channels, leads, strict=True), 1))
+    return [
+        *in_words([i for i, (c, x) in numbered if x.unit == MILLIVOLT and not c.is_ecg], _NO_ECG),
+        *in_words([i for i, (_, x) in numbered if x.unit not in ("", MILLIVOLT)], _NO_VOLTAGE),
+        *in_words([i for i, (_, x) in numbered if not x.unit], _NO_UNIT),
+    ]
+
+
+_NO_ECG = "not labelled as an ECG lead"
+_NO_VOLTAGE = "not a voltage; kept in its own unit"
+_NO_UNIT = "no unit is stated; kept as it is (state `unit` if it is an ECG lead)"
 
 
 def _person(header: Header) -> tuple[Patient, Identifiers]:
     words = header.patient.split()
     structured = len(words) >= 3 and words[1].upper() in ("M", "F", "X")
     if not structured:
-        return Patient(), Identifiers(patient_id=None if header.plus else identifier_of(header.patient))
+        whole = None if header.plus else identifier_of(_PLACEHOLDER.sub("", header.patient))
+        return Patient(), Identifiers(patient_id=whole)
     born: datetime.date | None = date_of(words[2])
     code, name = identifier_of(words[0]), identifier_of(" ".join(words[3:4]))
     by_name = f"{name} {words[2]}" if name is not None and born is not None else None

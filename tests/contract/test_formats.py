@@ -52,8 +52,8 @@ def test_every_format_has_a_golden_sample(name: str) -> None:
 def test_every_sample_is_read_by_its_format_and_survives_storage(name: str) -> None:
     recording = read(name).recording
     assert recording.format == name.split("/", maxsplit=1)[0]
-    assert recording.leads
-    assert recording.duration_s > 0
+    assert recording.leads or recording.annotations
+    assert recording.duration_s > 0 or not recording.leads
     assert recording.patient.patient_key is None
     stored = from_bytes(to_bytes(recording))
     assert to_bytes(stored) == to_bytes(recording)

@@ -16,7 +16,7 @@ _OTHER_UNIT = re.compile(
     re.I,
 )
 _TIME_WORD = r"(?:elapsed[ _]?)?times?|t|timestamps?|timer|date[ _]?time|zeit|temps|x[ _]?axis"
-_TIME = re.compile(rf"(?:{_TIME_WORD})(?:[\s_]*[(\[/]?\s*(?P<unit>[a-zµμ]+)?\s*[)\]]?)\W*", re.I)
+_TIME = re.compile(rf"(?:{_TIME_WORD})(?:(?:[\s_/]+|[\s_]*[(\[]\s*)(?P<unit>[a-zµμ]+)\s*[)\]]?)?\W*", re.I)
 _SAMPLE = re.compile(
     r"unnamed:? ?0|index|idx|nseq|#|no\.?|nr\.?|row|frame|"
     r"samples?[\s_]*(?:#|no\.?|nr\.?|num(?:ber)?|idx|index|id)?",

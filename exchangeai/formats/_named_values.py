@@ -8,49 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import EmptyFile, InvalidHeader
-from exchangeai.formats._column_names import is_other_quantity, name_and_unit, time_unit
+from exchangeai.formats._column_names import is_other_quantity, is_sample_number, name_and_unit, time_unit
+from exchangeai.formats._named_facts import Facts, Value, at_record, facts_of, folded, is_fact, names_ecg
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import identifier_of, pooled_age, sex_of
 from exchangeai.formats._stated import leads_of, oriented, quantity_of, rate_of, require, states_unit
 from exchangeai.formats._times import deduced_unit, rate_of_times
 from exchangeai.formats._warnings import in_words
-from exchangeai.leads import STANDARD_12, canonical_lead
 from exchangeai.recording import Identifiers, Patient, Recording
 
-Value = npt.NDArray[Any] | str | list[str]
-
-_RATE = frozenset({
-    "fs", "fshz", "hz", "sfreq", "samplingrate", "samplingratehz", "samplingfrequency",
-    "samplingfrequencyhz", "samplingfreq", "samplerate", "sampleratehz", "samplefrequency",
-    "samplefreq", "sampfreq", "freq", "frequency", "srate", "sr", "rate", "ratehz", "freqhz", "fecg",
-    "fsecg", "ecgfs", "ecgsamplingrate",
-})  # fmt: skip
-_UNIT = frozenset({
-    "unit", "units", "unitname", "sigunits", "physicalunit", "physicalunits", "physunits", "ampunit",
-    "ampunits",
-})  # fmt: skip
-_LEADS = frozenset({
-    "lead", "leads", "leadname", "leadnames", "leadorder", "channel", "channels", "channelname",
-    "channelnames", "chname", "chnames", "chanlabels", "signame", "signames", "signalname",
-    "signalnames", "label", "labels", "columns", "columnnames", "ecgleads", "names",
-})  # fmt: skip
-_RECORD = frozenset({
-    "recordid", "record", "recordname", "examid", "ecgid", "studyid", "recordingid", "recording", "id",
-    "idexam",
-})  # fmt: skip
-_PATIENT = frozenset({
-    "patientid", "patient", "subjectid", "subject", "pid", "idpatient",
-})  # fmt: skip
-_AGE = frozenset({"age", "patientage", "ageyears"})
-_SEX = frozenset({"sex", "gender", "patientsex"})
-_GAIN = frozenset({"gain", "gains", "adcgain", "baseline", "offset", "adczero", "resolution", "lsb"})
 _SIGNAL = (
     "signal",
     "signals",
@@ -72,30 +44,6 @@ _MAX_LEADS = 1024
 _MIN_PADDING = 8
 
 
-@dataclass(kw_only=True)
-class _Facts:
-    rate_hz: float | None = None
-    unit: str = ""
-    units: list[str] = field(default_factory=list[str])
-    leads: tuple[str, ...] | None = None
-    record_ids: list[str] = field(default_factory=list[str])
-    patient_ids: list[str] = field(default_factory=list[str])
-    sexes: list[str] = field(default_factory=list[str])
-    ages: list[float] = field(default_factory=list[float])
-    times: tuple[str, npt.NDArray[Any]] | None = None
-
-
-def folded(name: str) -> str:
-    """A name without case and punctuation."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-def is_fact(name: str) -> bool:
-    """Whether a name is that of something said of the signal rather than of samples."""
-    word = folded(name)
-    return any(word in x for x in (_RATE, _UNIT, _LEADS, _RECORD, _PATIENT, _AGE, _SEX, _GAIN))
-
-
 def records_of(
     format_name: str, values: Mapping[str, Value], options: ReadOptions, *, warnings: Sequence[str] = ()
 ) -> list[ReadResult]:
@@ -105,7 +53,7 @@ def records_of(
     MissingMetadata for what neither file nor caller states.
     """
     said = list(warnings)
-    facts = _facts(values, said)
+    facts = facts_of(values, said)
     signals = _signals(values, facts, said)
     if len(signals) > 1:
         table: npt.NDArray[Any] = np.column_stack(list(signals.values()))
@@ -115,7 +63,7 @@ def records_of(
         names = facts.leads
         if table.ndim == 1 or (table.ndim == 2 and 1 in table.shape):
             table = table.reshape(-1, 1)
-            names = names or (None if _UNNAMED.fullmatch(name) else (name,))
+            names = names or (None if _UNNAMED.fullmatch(name_and_unit(name)[0]) else (name,))
     if table.ndim == 2:
         return [_record(format_name, table, names, facts, options, said, 0, of_columns=len(signals) > 1)]
     if table.ndim != 3:
@@ -132,7 +80,7 @@ def _record(
     format_name: str,
     table: npt.NDArray[Any],
     names: tuple[str, ...] | None,
-    facts: _Facts,
+    facts: Facts,
     options: ReadOptions,
     said: Sequence[str],
     index: int,
@@ -171,48 +119,19 @@ def _record(
             format=format_name,
             leads=leads_of(table, chosen, quantities, rate_hz=rate_hz),
             patient=Patient(
-                sex=sex_of(_at(facts.sexes, index) or ""), age_years=pooled_age(_at(facts.ages, index))
+                sex=sex_of(at_record(facts.sexes, index) or ""),
+                age_years=pooled_age(at_record(facts.ages, index)),
             ),
             warnings=tuple(warnings),
         ),
         identifiers=Identifiers(
-            patient_id=identifier_of(_at(facts.patient_ids, index) or ""),
-            record_id=_at(facts.record_ids, index),
+            patient_id=identifier_of(at_record(facts.patient_ids, index) or ""),
+            record_id=at_record(facts.record_ids, index),
         ),
     )
 
 
-def _facts(values: Mapping[str, Value], warnings: list[str]) -> _Facts:
-    facts = _Facts()
-    for name, value in values.items():
-        word = folded(name)
-        if word in _RATE and (rate := _number(value)) is not None:
-            if facts.rate_hz is not None and abs(rate - facts.rate_hz) > 1e-3 * facts.rate_hz:
-                raise InvalidHeader("the file states two sampling rates; correct one")
-            facts.rate_hz = rate
-        elif word in _UNIT:
-            found = texts(value)
-            facts.unit = found[0] if found and len(set(found)) == 1 else facts.unit
-            facts.units = found
-        elif word in _LEADS and (found := texts(value)):
-            single = len(found) == 1 and re.search("[,;| ]", found[0].strip())
-            facts.leads = tuple(x for x in re.split(r"[,;|\s]+", found[0]) if x) if single else tuple(found)
-        elif word in _RECORD:
-            facts.record_ids = _ids(value)
-        elif word in _PATIENT:
-            facts.patient_ids = _ids(value)
-        elif word in _SEX:
-            facts.sexes = texts(value)
-        elif word in _AGE:
-            facts.ages = _ages(value)
-        elif word in _GAIN and not _is_one_or_zero(value):
-            warnings.append(
-                "the file states a gain or offset, which was not applied; state the unit of the samples"
-            )
-    return facts
-
-
-def _signals(values: Mapping[str, Value], facts: _Facts, warnings: list[str]) -> dict[str, npt.NDArray[Any]]:
+def _signals(values: Mapping[str, Value], facts: Facts, warnings: list[str]) -> dict[str, npt.NDArray[Any]]:
     """The arrays that are samples: one table, or one array a lead."""
     numbers = {
         name: x
@@ -232,7 +151,8 @@ def _signals(values: Mapping[str, Value], facts: _Facts, warnings: list[str]) ->
         longest = max(x.size for x in rows.values())
         rows = {name: x for name, x in rows.items() if x.size == longest}
         signals = {name: x for name, x in rows.items() if time_unit(name) is None} or rows
-        ecg = {name: x for name, x in signals.items() if _names_ecg(name)}
+        signals = {name: x for name, x in signals.items() if not is_sample_number(name)} or signals
+        ecg = {name: x for name, x in signals.items() if names_ecg(name) or name_and_unit(name)[1]}
         signals = ecg if ecg and len(ecg) < len(signals) else signals
     longest = max(max(x.shape) for x in signals.values())
     for name, x in numbers.items():
@@ -262,11 +182,7 @@ def _preferred(tables: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any
     )
 
 
-def _names_ecg(name: str) -> bool:
-    return canonical_lead(name) in STANDARD_12 or re.search(r"ecg|ekg|mlii|mcl", name, re.I) is not None
-
-
-def _timed(facts: _Facts, table: npt.NDArray[Any], warnings: list[str]) -> tuple[float | None, str]:
+def _timed(facts: Facts, table: npt.NDArray[Any], warnings: list[str]) -> tuple[float | None, str]:
     name, times = facts.times or ("", np.empty(0))
     if times.size not in table.shape:
         return facts.rate_hz, ""
@@ -295,50 +211,3 @@ def _padding(table: npt.NDArray[Any]) -> list[str]:
     if max(head, tail) < _MIN_PADDING:
         return []
     return [f"the record is padded with zeros, {head} samples before and {tail} after; they are kept"]
-
-
-def texts(value: Value) -> list[str]:
-    """Words of a value; [] when it holds numbers."""
-    if isinstance(value, str):
-        return [value.strip()]
-    if isinstance(value, list):
-        return [x.strip() for x in value]
-    if value.dtype.kind == "U":
-        return [str(x).strip() for x in value.reshape(-1)[: 10 * _MAX_RECORDS]]
-    if value.dtype.kind == "S":
-        return [x.decode("utf-8", "replace").strip() for x in value.reshape(-1)[: 10 * _MAX_RECORDS].tolist()]
-    return []
-
-
-def _number(value: Value) -> float | None:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size:
-        flat = value.reshape(-1)
-        return float(flat[0]) if (flat == flat[0]).all() else None
-    found = re.match(r"\s*(\d+(?:\.\d+)?)\s*(k?)(?:hz)?\s*$", " ".join(texts(value)), re.I)
-    return float(found[1]) * (1000 if found[2] else 1) if found else None
-
-
-def _ids(value: Value) -> list[str]:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
-        return [f"{x:.0f}" if value.dtype.kind == "f" else str(x) for x in value.reshape(-1).tolist()]
-    return texts(value)
-
-
-def _ages(value: Value) -> list[float]:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
-        return value.reshape(-1).astype(np.float64).tolist()
-    found = [re.match(r"\d+(?:\.\d+)?", x) for x in texts(value)]
-    return [float(x[0]) if x else -1.0 for x in found]
-
-
-def _is_one_or_zero(value: Value) -> bool:
-    return (
-        not isinstance(value, np.ndarray)
-        or value.dtype.kind not in "iuf"
-        or bool(np.isin(value, (0, 1)).all())
-    )
-
-
-def _at(items: Sequence[Any], index: int) -> Any:
-    """The value of a record; a single one belongs to all."""
-    return items[index] if index < len(items) else items[0] if len(items) == 1 else None

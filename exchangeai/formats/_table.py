@@ -181,7 +181,8 @@ def _clock_column(found: Any) -> Column:
         fields = np.array(parts, np.float64)
     except ValueError as e:
         raise InvalidHeader("the column of times holds words; correct it, or remove it") from e
-    seconds: npt.NDArray[np.float64] = fields @ (60.0 ** np.arange(fields.shape[1] - 1, -1, -1))
+    weights = np.array([3600.0, 60.0, 1.0][-fields.shape[1] :])
+    seconds: npt.NDArray[np.float64] = (fields * weights).sum(axis=1)
     return Column(values=None, times_ns=np.rint(seconds * 1e9).astype(np.int64))
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from exchangeai.errors import InvalidHeader, Truncated
 from exchangeai.formats._array import parse_array
-from exchangeai.formats._named_values import Value, records_of
+from exchangeai.formats._named_facts import Value
+from exchangeai.formats._named_values import records_of
 from exchangeai.formats._options import ReadOptions, ReadResult
 
 RANK = 1

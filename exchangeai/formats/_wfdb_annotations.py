@@ -3,50 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 MAX_ANNOTATIONS = 500_000
-"""Two weeks of heart beats; more are cut off."""
-_SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
+"""Five days of heart beats; what follows is cut off."""
 _LAST_LABEL = 49
+_SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
 _NOTE = 22
-_SYMBOLS = dict(
-    zip(
-        (*range(1, 15), 16, *range(18, 42)),
-        'NLRaVFJASEj/Q~|sT*D"=pB^t+u?![]en@xf()r',
-        strict=True,
-    )
-)  # fmt: skip
+_SYMBOLS: dict[int, str] = dict(
+    zip((*range(1, 15), 16, *range(18, 42)), 'NLRaVFJASEj/Q~|sT*D"=pB^t+u?![]en@xf()r', strict=True)
+)
 _RESOLUTION = re.compile(r"## time resolution: *(\d+(?:\.\d*)?)")
 _DEFINITION = re.compile(r"(\d{1,2}) (\S+)")
 
 
-class Mark(NamedTuple):
-    """One annotation as stored."""
-
-    time: int
-    """In units of the file's resolution, from the start of the record."""
-    symbol: str
-    channel: int | None
-    """Signal that it belongs to; None where the file never says."""
-    text: str
-
-
-class _Stored(NamedTuple):
-    time: int
-    code: int
-    channel: int
-    text: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class AnnotationFile:
-    """What one file holds."""
+    """What one file holds, in columns."""
 
-    marks: tuple[Mark, ...]
+    times: Sequence[int]
+    """In units of the file's resolution, from the start of the record."""
+    symbols: Sequence[str]
+    channels: Sequence[int] | None
+    """Positions of the signals that annotations belong to; None where the file says none."""
+    texts: Mapping[int, str]
+    """By position in the columns."""
     rate_hz: float | None
     """Time units per second; None: frames of the record."""
     whole: bool
@@ -57,67 +41,99 @@ def parse_annotations(data: bytes) -> AnnotationFile | None:
     """Parse one file; None when the bytes are no MIT annotations.
 
     A word has ten bits of time since the last annotation below six bits of code. Codes above 49 say more of
-    an annotation: a long interval before it, or its number, subtype, channel and text after it.
+    an annotation: a long interval before it; its number, subtype, signal and text after it.
     """
     words = np.frombuffer(data, "<u2", len(data) // 2)
-    if words.size == 0:
-        return None
-    codes, values = (words >> 10).tolist(), (words & 0x3FF).tolist()
-    raw: list[_Stored] = []
-    at = time = channel = 0
-    channels_said = False
-    whole = False
-    while at < len(codes) and len(raw) < MAX_ANNOTATIONS:
-        code, value = codes[at], values[at]
-        at += 1
-        if code == 0 and value == 0:
-            whole = True
+    codes, values = words >> 10, words & 0x3FF
+    label = codes <= _LAST_LABEL
+    steps = np.where(label, values, 0).astype(np.int64)
+    texts: list[tuple[int, str]] = []
+    channels: list[tuple[int, int]] = []
+    end, whole, after = words.size, False, 0
+    # Labels are most of a file and are taken as arrays; this loop sees the other words only.
+    for at in np.flatnonzero(~label | (words == 0)).tolist():
+        if at < after:
+            continue
+        code, value = int(codes[at]), int(values[at])
+        after = at + 1
+        if code == 0:
+            end, whole = at, True
             break
-        if code <= _LAST_LABEL:
-            time += value
-            raw.append(_Stored(time, code, channel, ""))
-        elif code == _SKIP:
-            # PDP-11 order: the high half comes first, each half in little endian.
-            if at + 2 > len(codes):
-                break
-            interval = int(words[at]) << 16 | int(words[at + 1])
-            time += interval - (1 << 32) if interval >> 31 else interval
-            at += 2
+        if code == _SKIP:
+            after = at + 3
+            if after <= words.size:
+                # PDP-11 order: the high half comes first, each half in little endian.
+                interval = int(words[at + 1]) << 16 | int(words[at + 2])
+                steps[at] = interval - (1 << 32) if interval >> 31 else interval
         elif code == _AUX:
-            end = at + (value + 1) // 2
-            text = data[2 * at : 2 * at + value]
-            if raw and end <= len(codes):
-                raw[-1] = raw[-1]._replace(text=_text(text))
-            at = end
+            after = at + 1 + (value + 1) // 2
+            texts.append((at, _text(data[2 * at + 2 : 2 * at + 2 + value])))
         elif code == _CHN:
-            # It holds for this annotation and for those that follow.
-            channel, channels_said = value & 0xFF, True
-            if raw:
-                raw[-1] = raw[-1]._replace(channel=channel)
+            channels.append((at, value & 0xFF))
         elif code not in (_NUM, _SUB):
             return None
-    return _interpreted(raw, channels_said, whole)
+        if after > words.size:
+            end = at
+            break
+        label[at + 1 : after] = False
+        steps[at + 1 : after] = 0
+    places = np.flatnonzero(label[:end])
+    columns = _Columns(
+        times=np.cumsum(steps[:end])[places][:MAX_ANNOTATIONS].tolist(),
+        codes=codes[places][:MAX_ANNOTATIONS].tolist(),
+        texts={int(np.searchsorted(places, at)) - 1: text for at, text in texts if text},
+        channels=_channels(places, channels)[:MAX_ANNOTATIONS] if channels else None,
+    )
+    return _interpreted(columns, whole=whole and places.size <= MAX_ANNOTATIONS)
 
 
-def _interpreted(raw: list[_Stored], channels_said: bool, whole: bool) -> AnnotationFile:
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    times: list[int]
+    codes: list[int]
+    texts: dict[int, str]
+    channels: list[int] | None
+
+
+def _channels(places: np.ndarray, changes: Sequence[tuple[int, int]]) -> list[int]:
+    """A signal number holds for the annotation before it and for those that follow."""
+    first = np.searchsorted(places, [x for x, _ in changes]) - 1
+    out = np.zeros(places.size, np.int64)
+    ends = [*first[1:].tolist(), places.size]
+    for begin, stop, (_, channel) in zip(first.tolist(), ends, changes, strict=True):
+        out[max(begin, 0) : max(stop, 0)] = channel
+    return out.tolist()
+
+
+def _interpreted(raw: _Columns, *, whole: bool) -> AnnotationFile:
     """Notes at time 0 that begin with `## ` define the file's resolution and own codes; code 0 is no mark."""
     symbols = dict(_SYMBOLS)
     rate_hz: float | None = None
+    dropped = {i for i, x in enumerate(raw.codes) if x == 0}
     defining = False
-    marks: list[Mark] = []
-    for time, code, channel, text in raw:
-        if time == 0 and code == _NOTE and (defining or text.startswith("## ")):
-            found = _RESOLUTION.match(text)
-            own = _DEFINITION.match(text) if defining else None
-            if found and rate_hz is None:
-                rate_hz = float(found[1]) or None
-            elif own:
-                symbols[int(own[1])] = own[2]
-            defining = text == "## annotation type definitions" or (defining and own is not None)
-        elif code:
-            symbol = symbols.get(code) or f"[{code}]"
-            marks.append(Mark(time, symbol, channel if channels_said else None, text))
-    return AnnotationFile(marks=tuple(marks), rate_hz=rate_hz, whole=whole)
+    for i, text in raw.texts.items():
+        if not (0 <= i < len(raw.codes) and raw.times[i] == 0 and raw.codes[i] == _NOTE):
+            continue
+        if not (defining or text.startswith("## ")):
+            continue
+        dropped.add(i)
+        found = _RESOLUTION.match(text)
+        own = _DEFINITION.match(text) if defining else None
+        if found and rate_hz is None:
+            rate_hz = float(found[1]) or None
+        elif own:
+            symbols[int(own[1])] = own[2]
+        defining = text == "## annotation type definitions" or own is not None
+    kept = [i for i in range(len(raw.codes)) if i not in dropped] if dropped else range(len(raw.codes))
+    named = [symbols.get(x) or f"[{x}]" for x in raw.codes]
+    return AnnotationFile(
+        times=[raw.times[i] for i in kept],
+        symbols=[named[i] for i in kept],
+        channels=None if raw.channels is None else [raw.channels[i] for i in kept],
+        texts={n: raw.texts[i] for n, i in enumerate(kept) if i in raw.texts},
+        rate_hz=rate_hz,
+        whole=whole,
+    )
 
 
 def _text(data: bytes) -> str:

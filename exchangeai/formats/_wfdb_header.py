@@ -16,6 +16,7 @@ NULL = "~"
 """In place of a file: a signal that is not stored; in place of a record: a gap between segments."""
 MAX_SIGNALS = 1024
 _LOOK_BYTES = 8192
+_TEXT = b"\t\n\r" + bytes(range(32, 256))
 _MAX_SAMPLES_PER_FRAME = 1000
 _MAX_SKEW = 1_000_000
 _DEFAULT_RATE_HZ = 250.0
@@ -39,7 +40,7 @@ _START = re.compile(
 )
 _SIGNAL_START = re.compile(rb"[ \t]*(?P<file>[^\s#]+)[ \t]+\d{1,3}(?:[x:+]\d+)*(?:[ \t\r\n]|\Z)")
 _SEGMENT_START = re.compile(rb"[ \t]*[^\s#]+[ \t]+\d+[ \t]*(?:[\r\n]|\Z)")
-_WHEN = re.compile(rb"[ \t]+[\d.e+-]+(?:[ \t]+\d+(?:[ \t]+[\d:.]+(?:[ \t]+\d+/\d+/\d+)?)?)?[ \t]*")
+_WHEN = re.compile(rb"[ \t]+[\d.e+-]+(?:[ \t]+\d+(?:[ \t]+\d+:[\d:.]+(?:[ \t]+\d+/\d+/\d+)?)?)?[ \t]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +92,17 @@ class Header:
 
 def looks_like_header(head: bytes) -> bool:
     """Whether the bytes begin with a record line and with the first signal or segment line, if any."""
-    # Called for each file of an upload, so it looks at the first two lines only.
+    # Called for each file of an upload, so it looks at the first two lines only, and at binary files hardly.
+    if head[:64].translate(None, _TEXT):
+        return False
     found = _START.match(head[:_LOOK_BYTES])
     if found is None or b"\0" in head[: found.end()]:
         return False
     if found["segments"]:
         return found["rate"] is not None and _SEGMENT_START.match(head, found.end()) is not None
     if int(found["signals"][:9]) == 0:
-        return found["rate"] is not None and _WHEN.fullmatch(found["rate"]) is not None
+        alone = found.end() == len(head) and found["rate"] is not None
+        return alone and _WHEN.fullmatch(found["rate"]) is not None
     signal = _SIGNAL_START.match(head, found.end(), found.end() + 512)
     # A table of whole numbers has the shape of a header; but no signal file is called 17.
     return signal is not None and re.fullmatch(rb"[+-]?[\d.,]+(?:e[+-]?\d+)?", signal["file"]) is None

@@ -20,7 +20,8 @@ from exchangeai.recording import MILLIVOLT
 _FREE_SAMPLES = 1 << 25
 _SAMPLES_PER_BYTE = 8
 """Gaps and FLAC make more samples than there are bytes: so many of a record, or 2**25 if that is more."""
-_MAX_SEGMENT_SIGNALS = 100_000
+_MAX_SEGMENTS = 20_000
+_MAX_SEGMENT_SIGNALS = 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +55,10 @@ def read_record(root: str, files: Mapping[str, bytes], *, strict: bool) -> Recor
 
 def root_of(files: Mapping[str, bytes]) -> str:
     """The one header that is no segment of another. Raises InvalidHeader."""
-    members = {x: members_of(data) or () for x, data in files.items() if looks_like_header(data)}
-    if len(members) == 1:
-        return next(iter(members))
+    headers = [x for x, data in files.items() if looks_like_header(data)]
+    if len(headers) == 1:
+        return headers[0]
+    members = {x: members_of(files[x]) or () for x in headers}
     segments = {x for name, found in members.items() for x in found if x != name}
     roots = [x for x in members if x not in segments]
     if len(roots) != 1:
@@ -101,15 +103,12 @@ class _Assembly:
             self._warn("the lengths of the segments do not add up to that of the record")
         if frames == 0:
             raise EmptyFile("the WFDB record holds no samples")
+        self._check_count(segments)
         stretches: list[Stretch] = []
-        position = signals = 0
+        position = 0
         for segment in segments:
             if segment.name != NULL and segment.frames:
-                header = self._ordinary(segment)
-                signals += len(header.signals)
-                if signals > _MAX_SEGMENT_SIGNALS:
-                    raise InvalidHeader("the WFDB record has more segments than are read")
-                stretches.append(self._segment(segment, header))
+                stretches.append(self._segment(segment, self._ordinary(segment)))
                 self._place(stretches[-1], position, frames)
             position += segment.frames
         if not stretches:
@@ -147,6 +146,16 @@ class _Assembly:
                 raise InvalidHeader("the segments of the WFDB record differ in their sampling rate")
             self.parsed[segment.name] = header
         return self.parsed[segment.name]
+
+    def _check_count(self, segments: Sequence[Segment]) -> None:
+        """A segment may come any number of times, so the bytes do not bound the work."""
+        stored = [x for x in segments if x.name != NULL and x.frames]
+        signals = sum(len(self._ordinary(x).signals) for x in stored)
+        if len(stored) > _MAX_SEGMENTS or signals > _MAX_SEGMENT_SIGNALS:
+            raise InvalidHeader(
+                f"the WFDB record has more segments than are read (at most {_MAX_SEGMENTS}, with "
+                f"{_MAX_SEGMENT_SIGNALS} signals in all); send it in parts"
+            )
 
     def _lay_out(self, layout: Header) -> None:
         for key, signal in zip(_keys([x.name for x in layout.signals]), layout.signals, strict=True):

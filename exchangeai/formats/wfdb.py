@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from exchangeai.errors import Truncated
 from exchangeai.formats._options import ReadOptions, ReadResult
@@ -85,16 +86,16 @@ def _annotations(
 
 def _in_seconds(parsed: AnnotationFile, record: Record, leads: tuple[Lead, ...]) -> list[Annotation]:
     rate_hz = parsed.rate_hz or record.header.rate_hz
-    names = dict(enumerate(x.name for x in leads))
-    return [
-        Annotation(
-            onset_s=x.time / rate_hz,
-            label=x.symbol,
-            lead=None if x.channel is None else names.get(x.channel),
-            detail=x.text,
-        )
-        for x in parsed.marks
+    found = [
+        Annotation(onset_s=time / rate_hz, label=symbol)
+        for time, symbol in zip(parsed.times, parsed.symbols, strict=True)
     ]
+    for i, text in parsed.texts.items():
+        found[i] = replace(found[i], detail=text)
+    if parsed.channels is not None:
+        names = dict(enumerate(x.name for x in leads))
+        found = [replace(x, lead=names.get(i)) for x, i in zip(found, parsed.channels, strict=True)]
+    return found
 
 
 def _patient(comments: str) -> Patient:

@@ -23,7 +23,8 @@ _UNIT = re.compile(r"^\W*(?:\w+\s+)?units?\b[^:=,;\t]*[:=,;\t]+[\s\"']*(?P<unit>
 _LABELS = re.compile(
     r"^\W*(?:leads?|labels?|channels?|channel names|lead names)\s*[:=,;\t]+\s*(?P<names>.+)$", re.I
 )
-_JSON_LABELS = re.compile(r"\"(?:column|label)\"\s*:\s*\[(?P<names>[^\]]*)\]")
+_JSON_LABELS = re.compile(r"\"label\"\s*:\s*\[(?P<names>[^\]]*)\]")
+_JSON_COLUMNS = re.compile(r"\"column\"\s*:\s*\[(?P<names>[^\]]*)\]")
 _VALUE = r"\s*[:=,;\t]+\s*\"?(?P<value>[^\"]+?)\"?[,;\s]*$"
 _STEPS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
@@ -36,6 +37,8 @@ class Remarks:
     unit: str
     """A voltage; of all columns."""
     leads: tuple[str, ...]
+    columns: tuple[str, ...]
+    """Of all columns, as OpenSignals lists them; `leads` are then those that are signals."""
     sex: str
     age_years: float | None
     patient: str
@@ -69,7 +72,8 @@ def remarks_of(notes: Sequence[str]) -> Remarks:
     return Remarks(
         rate_hz=rates[0] if rates else None,
         unit=units[0] if units else "",
-        leads=_labels(notes),
+        leads=_labels(notes, _JSON_LABELS, _LABELS),
+        columns=_labels(notes, _JSON_COLUMNS),
         sex=_value(notes, "sex|gender|patient sex|geschlecht"),
         age_years=float(age[0]) if age else None,
         patient=_value(notes, r"patient[ _]?id|subject[ _]?id|patient[ _]?number"),
@@ -84,8 +88,8 @@ def _value(notes: Sequence[str], keys: str) -> str:
     return next((x["value"].strip() for note in notes if (x := pattern.match(note))), "")
 
 
-def _labels(notes: Sequence[str]) -> tuple[str, ...]:
-    for pattern in (_JSON_LABELS, _LABELS):
+def _labels(notes: Sequence[str], *patterns: re.Pattern[str]) -> tuple[str, ...]:
+    for pattern in patterns:
         for note in notes:
             if found := pattern.search(note):
                 names = re.split(r"[,;\t|]", found["names"].strip(" []"))

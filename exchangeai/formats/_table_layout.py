@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import re
 from dataclasses import dataclass
 
@@ -82,6 +83,17 @@ def layout_of(text: bytes, *, whole: bool) -> Layout | None:
         lines.pop()
     if lines[0].lstrip()[:1] in ("{", "[", "<"):
         return None
+    try:
+        return _found(lines, cut=cut)
+    except (_NoTable, csv.Error):
+        return None
+
+
+class _NoTable(Exception):
+    """A table, but of people or labels."""
+
+
+def _found(lines: list[str], *, cut: bool) -> Layout | None:
     others: list[tuple[int, str]] = []
     for i, line in enumerate(lines):
         if not line.strip():
@@ -132,7 +144,7 @@ def _row_layout(
         if words and not (names and _has_lead(names)):
             continue
         if names and not _has_lead(names) and any(_PEOPLE.fullmatch(x) for x in names):
-            return None
+            raise _NoTable
         rows = [x for x in lines[at : at + 3 * _CHECKED_ROWS] if x.strip() and not is_note(x)][:_CHECKED_ROWS]
         if not partial and not _agree(rows, delimiter, columns, quote, bool(names)):
             continue
@@ -140,7 +152,7 @@ def _row_layout(
         return Layout(
             delimiter=delimiter,
             quote=quote,
-            decimal_comma=delimiter != "," and "," in "".join(rows),
+            decimal_comma=any("," in x for row in rows for x in _cells(row, delimiter, quote)),
             above=at,
             columns=columns,
             names=names,
@@ -151,6 +163,10 @@ def _row_layout(
 
 
 def _cells(line: str, delimiter: str | None, quote: str = '"') -> list[str]:
+    if delimiter is not None and quote in line:
+        return [
+            x.strip(f" \t{quote}") for x in next(csv.reader([line], delimiter=delimiter, quotechar=quote))
+        ]
     return [x.strip().strip(quote).strip() for x in line.split(delimiter)]
 
 
@@ -167,7 +183,7 @@ def _is_decimal_comma(
     parts = [x.split(",") for x in rows]
     if not all(len(x) == 2 and x[1].isdigit() for x in parts[:-1]) or " " in line.strip():
         return False
-    if names is not None:
+    if names is not None and len(names) > 1:
         return False
     header = [x for _, x in others if not is_note(x)]
     one_name = bool(header) and "," not in header[-1] and bool(re.search("[A-Za-z]", header[-1]))
@@ -211,7 +227,9 @@ def _named(line: str, delimiter: str | None, columns: int) -> tuple[str, ...] | 
     cells = [x.strip(" \t\"'") for x in _cells(text, delimiter, quote)]
     if len(cells) - columns not in (0, -1, 1) or not any(cells):
         return None
-    if any(_NUMBER.fullmatch(x) and x[-1:].isdigit() for x in cells) or not all(map(_NAME.fullmatch, cells)):
+    if any(_NUMBER.fullmatch(x) and x[-1:].isdigit() for x in cells):
+        return None
+    if not all(map(_NAME.fullmatch, cells)):
         return None if note or len(cells) != columns else tuple(cells)
     return tuple(cells) if not note or len(cells) == columns else None
 

@@ -69,6 +69,10 @@ class _Sheet:
         self.year: int | None = None
         self.rate_hz = remarks.rate_hz
         names, columns = _named(table)
+        if names is None and len(remarks.columns) == len(columns):
+            names = remarks.columns
+            chosen = [i for i, x in enumerate(names) if x in remarks.leads or not remarks.leads]
+            names, columns = tuple(names[i] for i in chosen), tuple(columns[i] for i in chosen)
         units = table.layout.units or ("",) * len(columns)
         self.names: list[str] | None = [] if names is not None else None
         self.units: list[str] = []

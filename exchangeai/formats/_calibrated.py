@@ -14,6 +14,12 @@ def calibrated(digital: npt.NDArray[Any], slope: float, offset: float) -> npt.ND
     In float64, but for 16 bits around zero: there float32 is off by 2e-7 of the value at most, which is a
     small fraction of a step, and twice as fast.
     """
+    # What overflows float32 becomes infinite, which counts as missing further on.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _calibrated(digital, slope, offset)
+
+
+def _calibrated(digital: npt.NDArray[Any], slope: float, offset: float) -> npt.NDArray[np.float32]:
     out = np.empty(digital.shape, np.float32)
     if digital.dtype.kind == "i" and digital.dtype.itemsize <= 2 and abs(offset) <= abs(slope):
         np.multiply(digital, np.float32(slope), out=out)

@@ -13,13 +13,18 @@ _STATED = re.compile(
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e-3}
 
 
-def filters_of(texts: Sequence[str]) -> Filters:
-    """What all texts agree on (EDF+ 2.1.3.4: HP, LP, N with hertz); the rest stays None."""
-    each = [_parsed(x) for x in texts]
+def filters_in(text: str) -> Filters:
+    """What one text states (EDF+ 2.1.3.4: HP, LP, N with hertz)."""
+    found = _parsed(text)
+    return Filters(highpass_hz=found.get("HP"), lowpass_hz=found.get("LP"), notch_hz=found.get("N"))
+
+
+def agreed(each: Sequence[Filters]) -> Filters:
+    """What all channels agree on; the rest stays None."""
     return Filters(
-        highpass_hz=_agreed([x.get("HP") for x in each]),
-        lowpass_hz=_agreed([x.get("LP") for x in each]),
-        notch_hz=_agreed([x.get("N") for x in each]),
+        highpass_hz=_same([x.highpass_hz for x in each]),
+        lowpass_hz=_same([x.lowpass_hz for x in each]),
+        notch_hz=_same([x.notch_hz for x in each]),
     )
 
 
@@ -32,5 +37,5 @@ def _parsed(text: str) -> dict[str, float]:
     return found
 
 
-def _agreed(values: Sequence[float | None]) -> float | None:
+def _same(values: Sequence[float | None]) -> float | None:
     return values[0] if values and len(set(values)) == 1 else None

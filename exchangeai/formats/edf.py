@@ -6,8 +6,6 @@ ways on headers that contradict the size of the file.
 
 from __future__ import annotations
 
-import datetime
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,27 +15,20 @@ import numpy.typing as npt
 from exchangeai.errors import InvalidHeader
 from exchangeai.formats._calibrated import calibrated, integers_24
 from exchangeai.formats._edf_header import Channel, Header, is_edf, parse_header
+from exchangeai.formats._edf_person import person_of
 from exchangeai.formats._edf_times import Stretch, annotations_of, stretches_of
 from exchangeai.formats._options import ReadOptions, ReadResult
-from exchangeai.formats._people import (
-    age_between,
-    date_of,
-    identifier_of,
-    model_of,
-    sex_of,
-    year_of,
-)
-from exchangeai.formats._prefilter import filters_of
+from exchangeai.formats._people import model_of, year_of
+from exchangeai.formats._prefilter import agreed, filters_in
 from exchangeai.formats._units import mv_per
 from exchangeai.formats._warnings import in_words
-from exchangeai.recording import MILLIVOLT, Identifiers, Lead, Patient, Recording, Series
+from exchangeai.recording import MILLIVOLT, Lead, Recording, Series
 
 RANK = 10
 _MAX_STRETCH = 20
 """Gaps are filled when the file then has at most so many times the samples it holds, or few anyway."""
 _FEW_SAMPLES = 4_000_000
 _MAX_SERIES = 1000
-_PLACEHOLDER = re.compile(r"dd-mmm-yyyy", re.IGNORECASE)
 
 
 def sniff(files: Mapping[str, bytes]) -> bool:
@@ -63,14 +54,14 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     series: tuple[Series, ...] = ()
     if header.discontinuous and signals:
         leads, series = _with_gaps(leads, signals, stretches_of(header, blocks), warnings)
-    patient, identifiers = _person(header)
+    patient, identifiers = person_of(header.patient, header.date, plus=header.plus)
     recording = Recording(
         format="edf",
         leads=tuple(leads),
         patient=patient,
         acquisition_year=year_of(header.date),
         device_model=_device(header),
-        filters=filters_of([x.prefilter for x in _ecg_channels(signals, leads)]),
+        filters=agreed([filters_in(x.prefilter) for x in _ecg_channels(signals, leads)]),
         other_series=series,
         annotations=tuple(annotations),
         warnings=(*warnings, *malformed, *_odd_channels(signals, leads)),
@@ -163,19 +154,6 @@ def _odd_channels(channels: Sequence[Channel], leads: Sequence[Lead]) -> list[st
 _NO_ECG = "not labelled as an ECG lead"
 _NO_VOLTAGE = "not a voltage; kept in its own unit"
 _NO_UNIT = "no unit is stated; kept as it is (state `unit` if it is an ECG lead)"
-
-
-def _person(header: Header) -> tuple[Patient, Identifiers]:
-    words = header.patient.split()
-    structured = len(words) >= 3 and words[1].upper() in ("M", "F", "X")
-    if not structured:
-        whole = None if header.plus else identifier_of(_PLACEHOLDER.sub("", header.patient))
-        return Patient(), Identifiers(patient_id=whole)
-    born: datetime.date | None = date_of(words[2])
-    code, name = identifier_of(words[0]), identifier_of(" ".join(words[3:4]))
-    by_name = f"{name} {words[2]}" if name is not None and born is not None else None
-    patient = Patient(sex=sex_of(words[1]), age_years=age_between(born, header.date))
-    return patient, Identifiers(patient_id=code or by_name)
 
 
 def _device(header: Header) -> str | None:

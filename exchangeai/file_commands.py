@@ -42,7 +42,7 @@ def inspect(arguments: argparse.Namespace) -> int:
 def convert(arguments: argparse.Namespace) -> int:
     """Write each record into the folder `out`; 1 when one was refused or not written."""
     # Only here: inspecting needs none of the libraries that write.
-    from exchangeai.writers import writers
+    from exchangeai.writers import Written, writers
 
     reports = _read(arguments)
     write = writers()[arguments.to].write
@@ -56,14 +56,14 @@ def convert(arguments: argparse.Namespace) -> int:
         for result in report.results:
             name = _free_name(report, taken)
             try:
-                files: dict[str, bytes] = write(result.recording, name)
+                written: Written = write(result.recording, name)
             except ExchangeaiError as e:
                 print(f"{_title(report)}: not written: {e}", file=sys.stderr)
                 return 1
-            for file_name, data in files.items():
+            for file_name, data in written.files.items():
                 (arguments.out / file_name).write_bytes(data)
-            print(f"{_title(report)} -> {', '.join(files)}")
-            for warning in result.recording.warnings:
+            print(f"{_title(report)} -> {', '.join(written.files)}")
+            for warning in (*result.recording.warnings, *written.notes):
                 print(f"  {warning}", file=sys.stderr)
     return _status(reports)
 

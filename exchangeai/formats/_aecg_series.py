@@ -22,7 +22,7 @@ from exchangeai.formats._aecg_values import (
     mv_per_ucum,
     seconds_per,
 )
-from exchangeai.formats._number_text import numbers_in
+from exchangeai.formats._number_text import numbers_in, scaled
 from exchangeai.formats._options import ReadOptions
 from exchangeai.formats._stated import rate_of, scale_of
 from exchangeai.formats._xml_fields import number
@@ -37,6 +37,7 @@ _BY_NUMBER = {
 }  # fmt: skip
 """ISO/IEEE 11073-10102 lead numbers, for files that write the numbers instead of the names."""
 _MAX_SEQUENCES = 1024
+_MAX_SETS = 10_000
 _MAX_FILL = 8
 """Missing samples that are written out, per sample that the file holds."""
 
@@ -61,6 +62,8 @@ def sequence_sets(series: Any, options: ReadOptions, warnings: list[str]) -> lis
     found: list[SequenceSet] = []
     for component in series.iterchildren("{*}component"):
         for node in component.iterchildren("{*}sequenceSet"):
+            if len(found) >= _MAX_SETS:
+                raise InvalidHeader(f"a series holds more than {_MAX_SETS} sequence sets; export it in parts")
             one = _sequence_set(node, options, warnings)
             if one is None:
                 continue
@@ -168,10 +171,7 @@ def _lead(
 def _made(
     name: str, numbers: npt.NDArray[Any], scale: float, offset: float, unit: str, rate_hz: float
 ) -> Lead:
-    samples = numbers * scale
-    if offset:
-        samples += offset
-    return Lead(name=name, samples=samples.astype(np.float32), sampling_rate_hz=rate_hz, unit=unit)
+    return Lead(name=name, samples=scaled(numbers, scale, offset), sampling_rate_hz=rate_hz, unit=unit)
 
 
 def _filled(leads: Sequence[Lead], warnings: list[str]) -> tuple[Lead, ...]:
@@ -194,7 +194,8 @@ def _joined(first: SequenceSet, later: SequenceSet) -> SequenceSet | None:
 
     Leads recorded in turns (three at a time, 2.5 s each) come as several sets of one series.
     """
-    if {x.name for x in first.leads} & {x.name for x in later.leads}:
+    names = {x.name for x in first.leads}
+    if len(names) > _MAX_SEQUENCES or not names.isdisjoint(x.name for x in later.leads):
         return None
     delay_s = later.offset_s - first.offset_s
     if first.start and later.start:

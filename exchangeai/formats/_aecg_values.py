@@ -62,7 +62,7 @@ def child(node: Any, name: str) -> Any:
 def named_children(node: Any) -> dict[str, Any]:
     """The first child of each local name: cheaper than `child` where several are wanted."""
     found: dict[str, Any] = {}
-    for x in node:
+    for x in node.iterchildren("*"):
         found.setdefault(x.tag.rpartition("}")[2], x)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import InvalidHeader
-from exchangeai.formats._number_text import numbers_in
+from exchangeai.formats._number_text import numbers_in, scaled
 from exchangeai.formats._options import ReadOptions
 from exchangeai.formats._rates import checked_rate
 from exchangeai.formats._stated import rate_of, scale_of
@@ -21,7 +21,10 @@ from exchangeai.leads import canonical_lead
 from exchangeai.recording import Lead
 
 Kind = Literal["strip", "median", "full disclosure"]
+_Seen = dict[tuple[Any, str], Any]
+"""Elements by parent and name, so that many strips do not look through the same parent again and again."""
 _MAX_LEADS = 1024
+_MAX_STRIPS = 1024
 _PER_LSB = "perlsb"
 _LIMB = ("I", "II", "III")
 
@@ -48,13 +51,18 @@ def strips(root: Any, options: ReadOptions, warnings: list[str]) -> list[Strip]:
     Raises MissingMetadata for a rate or a resolution that is not stated, Truncated and InvalidHeader.
     """
     found: list[Strip] = []
-    for holder in dict.fromkeys(x.getparent() for x in root.iter("WaveformData")):
-        leads = _leads(holder, options, warnings)
+    seen: _Seen = {}
+    holders = dict.fromkeys(x.getparent() for x in root.iter("WaveformData"))
+    disclosed = root.findall(".//FullDisclosure")
+    if len(holders) + len(disclosed) > _MAX_STRIPS:
+        raise InvalidHeader(f"the file holds more than {_MAX_STRIPS} strips; export it in parts")
+    for holder in holders:
+        leads = _leads(holder, options, warnings, seen)
         if leads:
             kind: Kind = "median" if holder.tag.startswith("Median") or _within_median(holder) else "strip"
             found.append(Strip(kind=kind, leads=leads, start_s=clock_s(holder.find("Time")), node=holder))
-    for holder in root.iter("FullDisclosure"):
-        leads = _full_disclosure(holder, options, warnings)
+    for holder in disclosed:
+        leads = _full_disclosure(holder, options, warnings, seen)
         if leads:
             start_s = clock_s(holder.find("StartTime"))
             found.append(Strip(kind="full disclosure", leads=leads, start_s=start_s, node=holder))
@@ -65,15 +73,15 @@ def _within_median(node: Any) -> bool:
     return any(x.tag.startswith("Median") for x in node.iterancestors())
 
 
-def _leads(holder: Any, options: ReadOptions, warnings: list[str]) -> tuple[Lead, ...]:
+def _leads(holder: Any, options: ReadOptions, warnings: list[str], seen: _Seen) -> tuple[Lead, ...]:
     nodes = [x for x in holder.findall("WaveformData") if x.text]
     if len(nodes) > _MAX_LEADS:
         raise InvalidHeader(f"a strip holds {len(nodes)} leads; at most {_MAX_LEADS} are read")
     stored = [numbers_in(x.text) for x in nodes]
     if not any(x.size for x in stored):
         return ()
-    rate_hz, scale = _rate(holder, options), _scale(holder, options)
-    declared = number(_stated(holder, "ChannelSampleCountTotal"))
+    rate_hz, scale = _rate(holder, options, seen), _scale(holder, options, seen)
+    declared = number(_stated(holder, "ChannelSampleCountTotal", seen))
     if declared is not None and declared > 0:
         warnings += shortfall([(x.size, int(declared)) for x in stored], strict=options.strict)
         if any(x.size > declared for x in stored):
@@ -87,7 +95,7 @@ def _leads(holder: Any, options: ReadOptions, warnings: list[str]) -> tuple[Lead
     )
 
 
-def _full_disclosure(holder: Any, options: ReadOptions, warnings: list[str]) -> tuple[Lead, ...]:
+def _full_disclosure(holder: Any, options: ReadOptions, warnings: list[str], seen: _Seen) -> tuple[Lead, ...]:
     data = holder.find("FullDisclosureData")
     names = [x.strip() for x in text_of(holder, "LeadOrder").split(",") if x.strip()]
     if data is None or not names or len(names) > _MAX_LEADS:
@@ -96,7 +104,7 @@ def _full_disclosure(holder: Any, options: ReadOptions, warnings: list[str]) -> 
     stored = numbers_in(text)
     if not stored.size:
         return ()
-    rate_hz, scale = _rate(holder, options), _scale(holder, options)
+    rate_hz, scale = _rate(holder, options, seen), _scale(holder, options, seen)
     declared = number_of(data, "SampleCountTotal")
     if declared is not None and declared > 0:
         warnings += shortfall([(stored.size, int(declared))], strict=options.strict)
@@ -142,7 +150,7 @@ def _lead(
     rate_hz: float,
     valid: tuple[int, int] | None,
 ) -> Lead:
-    samples = (stored * scale).astype(np.float32)
+    samples = scaled(stored, scale)
     if valid is not None:
         samples[: valid[0]] = np.nan
         samples[valid[1] + 1 :] = np.nan
@@ -156,34 +164,33 @@ def _valid(holder: Any) -> tuple[int, int] | None:
     return None if first is None or last is None or not 0 <= first < last else (int(first), int(last))
 
 
-def _rate(holder: Any, options: ReadOptions) -> float:
-    value = number(_stated(holder, "SampleRate"))
+def _rate(holder: Any, options: ReadOptions, seen: _Seen) -> float:
+    value = number(_stated(holder, "SampleRate", seen))
     return rate_of(options, None if value is None else checked_rate(value))
 
 
-def _scale(holder: Any, options: ReadOptions) -> float:
+def _scale(holder: Any, options: ReadOptions, seen: _Seen) -> float:
     """Millivolts per count, from `<Resolution units="uVperLsb">`."""
-    node = _nearest(holder, "Resolution")
-    value = number(_stated(holder, "Resolution"))
+    value = number(_stated(holder, "Resolution", seen))
     if value is None:
         return scale_of(options, " (and `unit_multiple`)") * options.unit_multiple
     if value == 0:
         raise InvalidHeader("the resolution of the samples is 0; export the file again")
-    units = (node.get("units") or "").strip().casefold()
+    units = (_nearest(holder, "Resolution", seen).get("units") or "").strip().casefold()
     each = mv_per(units.removesuffix(_PER_LSB))
     return value * (scale_of(options) if each is None else each)
 
 
-def _stated(holder: Any, name: str) -> str:
-    node = _nearest(holder, name)
+def _stated(holder: Any, name: str, seen: _Seen) -> str:
+    node = _nearest(holder, name, seen)
     return "" if node is None else (node.text or "").strip()
 
 
-def _nearest(holder: Any, name: str) -> Any:
+def _nearest(holder: Any, name: str, seen: _Seen) -> Any:
     """A child of that name of the holder or, where strips share it, of what holds the holder."""
-    return next((x for x in (y.find(name) for y in _outward(holder)) if x is not None), None)
-
-
-def _outward(holder: Any) -> Iterator[Any]:
-    yield holder
-    yield from holder.iterancestors()
+    for node in (holder, *holder.iterancestors()):
+        if (node, name) not in seen:
+            seen[node, name] = node.find(name)
+        if seen[node, name] is not None:
+            return seen[node, name]
+    return None

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import InvalidHeader, MissingMetadata
+from exchangeai.formats._number_text import scaled
 from exchangeai.formats._options import ReadOptions
 from exchangeai.formats._rates import checked_rate
 from exchangeai.formats._stated import rate_of, scale_of
@@ -99,7 +100,7 @@ def _leads(node: Any, nodes: Sequence[Any], options: ReadOptions, warnings: list
             warnings.append("a lead holds more samples than it declares; what is over is left out")
             numbers = numbers[:declared]
         counts.append((numbers.size, declared))
-        samples = (numbers * _scale(lead, options)).astype(np.float32)
+        samples = scaled(numbers, _scale(lead, options))
         name = canonical_lead(text_of(lead, "LeadID")[:64]) or f"channel {i + 1}"
         leads.append(Lead(name=name, samples=samples, sampling_rate_hz=rate_hz))
     warnings += shortfall(counts, strict=options.strict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from exchangeai.errors import InvalidHeader
 _INTEGERS = b"0123456789- \t\r\n,"
 _MAX_DIGITS = 9
 _EMPTY_FIELD = re.compile(r"(?<=,)\s*(?=,)")
+_BLANK = re.compile(r"\s")
+_PART_CHARS = 1 << 18
 _NO_VALUE = frozenset(
     "NA NAN NAV NI NASK ASKU UNK OTH MSK NINF PINF TRC INV DER QS UNC NP NULL".split()  # noqa: SIM905
 )
@@ -30,6 +33,15 @@ def numbers_in(text: str | None) -> npt.NDArray[Any]:
     data = text.encode("ascii", "replace")
     fast = None if b",," in data or data.translate(None, _INTEGERS) else _integers(data)
     return _any_numbers(text) if fast is None else fast
+
+
+def scaled(numbers: npt.NDArray[Any], scale: float, offset: float = 0.0) -> npt.NDArray[np.float32]:
+    """`numbers * scale + offset`; what no float32 holds becomes infinite, which counts as missing later."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        samples = numbers * scale
+        if offset:
+            samples += offset
+        return samples.astype(np.float32)
 
 
 def _integers(data: bytes) -> npt.NDArray[np.int32] | None:
@@ -55,10 +67,25 @@ def _integers(data: bytes) -> npt.NDArray[np.int32] | None:
 
 
 def _any_numbers(text: str) -> npt.NDArray[np.float64]:
-    words = _EMPTY_FIELD.sub("NA", text).replace(",", " ").split() if "," in text else text.split()
+    if "," in text:
+        text = _EMPTY_FIELD.sub("NA", text).replace(",", " ")
     try:
-        return np.array([np.nan if x.upper() in _NO_VALUE else float(x) for x in words], np.float64)
+        # In parts, because words as objects take many times the memory of their text.
+        parts = [
+            np.array([np.nan if x.upper() in _NO_VALUE else float(x) for x in part.split()], np.float64)
+            for part in _parts(text)
+        ]
     except ValueError as e:
         raise InvalidHeader(
             "among the samples are words that are no numbers; export the file again from its source"
         ) from e
+    return np.concatenate(parts)
+
+
+def _parts(text: str) -> Iterator[str]:
+    begin = 0
+    while begin < len(text):
+        blank = _BLANK.search(text, min(begin + _PART_CHARS, len(text)))
+        end = blank.start() if blank else len(text)
+        yield text[begin:end]
+        begin = end

@@ -60,9 +60,11 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         )
     main_node, main = rhythms[0]
     findings = [findings_of(main_node, main.start, main.offset_s, is_beat=False)]
-    for node in dict.fromkeys(node for node, _ in beats):
-        offset_s = next(x.offset_s for other, x in beats if other is node)
-        findings.append(findings_of(node, None, offset_s, is_beat=True))
+    first_sets: dict[Any, SequenceSet] = {}
+    for node, beat in beats:
+        first_sets.setdefault(node, beat)
+    for node, beat in first_sets.items():
+        findings.append(findings_of(node, None, beat.offset_s, is_beat=True))
     begin = begin_of(child(root, "effectiveTime")) or main.start
     recording = Recording(
         format="aecg",

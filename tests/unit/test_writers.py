@@ -194,7 +194,7 @@ def test_dicom_chooses_its_class() -> None:
 
 
 def test_edf_keeps_annotations_and_an_odd_rate() -> None:
-    lead = Lead(name="I", samples=np.arange(6000, dtype=np.float32) / 1000, sampling_rate_hz=1e6 / 1667)
+    lead = Lead(name="I", samples=(np.arange(6000) / 1000).astype(np.float32), sampling_rate_hz=1e6 / 1667)
     ecg = recording(leads=(lead,), annotations=(Annotation(onset_s=1.5, label="R peak"),))
     [result] = read_records(writers()["edf"].write(ecg, "ecg").files)
     assert [(x.onset_s, x.label) for x in result.recording.annotations] == [(1.5, "R peak")]

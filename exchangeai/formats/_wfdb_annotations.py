@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_ANNOTATIONS = 500_000
-"""Five days of heart beats; what follows is cut off."""
+MAX_ANNOTATIONS = 1_000_000
+"""Ten days of heart beats; what follows is cut off."""
 _LAST_LABEL = 49
 _SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
 _NOTE = 22
@@ -34,7 +34,9 @@ class AnnotationFile:
     rate_hz: float | None
     """Time units per second; None: frames of the record."""
     whole: bool
-    """Whether the file has its end mark, and no more annotations than are read."""
+    """Whether the file has its end mark."""
+    cut: bool
+    """Whether it holds more annotations than are read."""
 
 
 def parse_annotations(data: bytes) -> AnnotationFile | None:
@@ -75,16 +77,18 @@ def parse_annotations(data: bytes) -> AnnotationFile | None:
         if after > words.size:
             end = at
             break
-        label[at + 1 : after] = False
-        steps[at + 1 : after] = 0
+        if after > at + 1:
+            label[at + 1 : after] = False
+            steps[at + 1 : after] = 0
     places = np.flatnonzero(label[:end])
+    owners = np.searchsorted(places, [x for x, _ in texts]) - 1
     columns = _Columns(
         times=np.cumsum(steps[:end])[places][:MAX_ANNOTATIONS].tolist(),
         codes=codes[places][:MAX_ANNOTATIONS].tolist(),
-        texts={int(np.searchsorted(places, at)) - 1: text for at, text in texts if text},
+        texts={i: text for i, (_, text) in zip(owners.tolist(), texts, strict=True) if text},
         channels=_channels(places, channels)[:MAX_ANNOTATIONS] if channels else None,
     )
-    return _interpreted(columns, whole=whole and places.size <= MAX_ANNOTATIONS)
+    return _interpreted(columns, whole=whole, cut=places.size > MAX_ANNOTATIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,7 @@ def _channels(places: np.ndarray, changes: Sequence[tuple[int, int]]) -> list[in
     return out.tolist()
 
 
-def _interpreted(raw: _Columns, *, whole: bool) -> AnnotationFile:
+def _interpreted(raw: _Columns, *, whole: bool, cut: bool) -> AnnotationFile:
     """Notes at time 0 that begin with `## ` define the file's resolution and own codes; code 0 is no mark."""
     symbols = dict(_SYMBOLS)
     rate_hz: float | None = None
@@ -133,6 +137,7 @@ def _interpreted(raw: _Columns, *, whole: bool) -> AnnotationFile:
         texts={n: raw.texts[i] for n, i in enumerate(kept) if i in raw.texts},
         rate_hz=rate_hz,
         whole=whole,
+        cut=cut,
     )
 
 

@@ -20,7 +20,7 @@ from exchangeai.recording import MILLIVOLT
 _FREE_SAMPLES = 1 << 25
 _SAMPLES_PER_BYTE = 8
 """Gaps and FLAC make more samples than there are bytes: so many of a record, or 2**25 if that is more."""
-_MAX_SEGMENTS = 20_000
+_MAX_SEGMENTS = 10_000
 _MAX_SEGMENT_SIGNALS = 60_000
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile  # pyright: ignore[reportMissingTypeStubs]
 
-from exchangeai.errors import InvalidHeader, Truncated
+from exchangeai.errors import InvalidHeader
 from exchangeai.formats._wfdb_header import Signal
 
 Block = npt.NDArray[np.integer]
@@ -58,7 +58,7 @@ def blocks_of(data: bytes, group: Sequence[Signal], frames: int) -> list[tuple[s
     kind, offset = group[0].storage.format, group[0].storage.offset
     widths = [x.storage.samples_per_frame for x in group]
     if kind in FLAC_FORMATS:
-        return [(slice(0, len(group)), _flac(data, kind, offset, frames * widths[0]))]
+        return [(slice(0, len(group)), _flac(data, offset, frames * widths[0], widths[0]))]
     if kind == 212 and len(group) % 2 == 0 and set(widths) == {1}:
         return [(slice(0, len(group)), _pairs_by_signal(data, offset, len(group), frames))]
     table = _stored(data, kind, offset, frames * sum(widths)).reshape(frames, sum(widths))
@@ -190,16 +190,18 @@ def _flac_samples(data: bytes, group: Sequence[Signal]) -> int:
         return int(file.frames)
 
 
-def _flac(data: bytes, kind: int, offset: int, samples: int) -> Block:
+def _flac(data: bytes, offset: int, samples: int, width: int) -> Block:
     with _opened(data) as file:
         bits = {"PCM_S8": 8, "PCM_16": 16}.get(file.subtype, 24)
         out = np.zeros((samples, file.channels), np.int32 if bits == 24 else np.int16)
+        found = samples
         try:
             file.seek(offset)
-            found = file.read(out=out)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        except soundfile.LibsndfileError as e:
-            raise Truncated("the FLAC signal file ends early or is damaged; send it again") from e
-    by_signal = np.ascontiguousarray(out[: len(found)].T)  # pyright: ignore[reportUnknownArgumentType]
+            file.read(out=out)  # pyright: ignore[reportUnknownMemberType]
+        except soundfile.LibsndfileError:
+            # What comes before the damage is whole.
+            found = max(0, min(samples, file.tell() - offset)) // width * width
+    by_signal = np.ascontiguousarray(out[:found].T)
     # The library aligns values to the top of its integers.
     return by_signal >> 8 if bits != 16 else by_signal
 

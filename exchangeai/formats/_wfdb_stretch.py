@@ -17,7 +17,7 @@ from exchangeai.formats._options import MIN_LENGTH_SHARE
 from exchangeai.formats._units import mv_per
 from exchangeai.formats._warnings import in_words
 from exchangeai.formats._wfdb_header import NULL, Header, Signal, looks_like_header
-from exchangeai.formats._wfdb_signals import blocks_of, checksums, frames_in, physical
+from exchangeai.formats._wfdb_signals import FLAC_FORMATS, blocks_of, checksums, frames_in, physical
 from exchangeai.recording import MILLIVOLT
 
 
@@ -56,6 +56,8 @@ def read_stretch(header: Header, files: Mapping[str, bytes], most: int, wanted: 
     frames = max(lengths, default=0)
     frames = min(frames, wanted) if wanted else frames
     declared = wanted or header.frames
+    if not declared and any(x[0].storage.format in FLAC_FORMATS for x in stored):
+        declared = frames  # A FLAC file says its length itself.
     if frames == 0:
         if declared and stored:
             raise Truncated(_too_short(declared, 0))

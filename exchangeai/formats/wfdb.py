@@ -13,7 +13,7 @@ from dataclasses import replace
 from exchangeai.errors import Truncated
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import pooled_age, sex_of, year_of
-from exchangeai.formats._wfdb_annotations import AnnotationFile, parse_annotations
+from exchangeai.formats._wfdb_annotations import MAX_ANNOTATIONS, AnnotationFile, parse_annotations
 from exchangeai.formats._wfdb_header import looks_like_header, members_of
 from exchangeai.formats._wfdb_record import Record, read_record, root_of
 from exchangeai.leads import canonical_lead
@@ -77,6 +77,8 @@ def _annotations(
             if strict:
                 raise Truncated("an annotation file ends before its end mark; send the whole file")
             odd.append("truncated: an annotation file ends before its end mark")
+        if parsed.cut:
+            odd.append(f"an annotation file holds more than the {MAX_ANNOTATIONS} annotations that are read")
         sources += 1
         found += _in_seconds(parsed, record, leads)
     if sources > 1:
@@ -86,15 +88,20 @@ def _annotations(
 
 def _in_seconds(parsed: AnnotationFile, record: Record, leads: tuple[Lead, ...]) -> list[Annotation]:
     rate_hz = parsed.rate_hz or record.header.rate_hz
-    found = [
-        Annotation(onset_s=time / rate_hz, label=symbol)
-        for time, symbol in zip(parsed.times, parsed.symbols, strict=True)
-    ]
+    names = dict(enumerate(x.name for x in leads))
+    found = (
+        [
+            Annotation(onset_s=time / rate_hz, label=symbol)
+            for time, symbol in zip(parsed.times, parsed.symbols, strict=True)
+        ]
+        if parsed.channels is None
+        else [
+            Annotation(onset_s=time / rate_hz, label=symbol, lead=names.get(channel))
+            for time, symbol, channel in zip(parsed.times, parsed.symbols, parsed.channels, strict=True)
+        ]
+    )
     for i, text in parsed.texts.items():
         found[i] = replace(found[i], detail=text)
-    if parsed.channels is not None:
-        names = dict(enumerate(x.name for x in leads))
-        found = [replace(x, lead=names.get(i)) for x, i in zip(found, parsed.channels, strict=True)]
     return found
 
 

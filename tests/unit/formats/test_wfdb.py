@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+import soundfile  # pyright: ignore[reportMissingTypeStubs]
 import wfdb as library  # pyright: ignore[reportMissingTypeStubs]
 
 from exchangeai import errors, read_ecg
@@ -200,14 +202,43 @@ def test_a_wrong_checksum_is_said() -> None:
     assert read(right, STRICT).warnings == ()
 
 
-def test_flac_that_is_none_or_cut() -> None:
+def test_flac_that_is_none_or_has_no_whole_block() -> None:
     files = {x.name: x.read_bytes() for x in GOLDEN.glob("flacformats.*")}
     data = files["flacformats.d2"]
     with pytest.raises(errors.InvalidHeader):
         read({**files, "flacformats.d2": b"RIFF" + data[4:]})
     for size in (0, 10, 60, len(data) // 2, len(data) - 10):
         with pytest.raises(errors.UnreadableFile):
-            read({**files, "flacformats.d2": data[:size]}, STRICT)
+            read({**files, "flacformats.d2": data[:size]})
+
+
+def test_flac_is_read_up_to_its_damage() -> None:
+    files = {x.name: x.read_bytes() for x in GOLDEN.glob("mixedsignals*")}
+    whole = read(files)
+    data = files["mixedsignals_e.dat"]
+    files["mixedsignals_e.dat"] = data[: len(data) * 3 // 4]
+    recording = read(files)
+    np.testing.assert_array_equal(recording.signal("II")[:40960], whole.signal("II")[:40960])
+    assert np.isnan(recording.signal("II")[40960:]).all()
+    np.testing.assert_array_equal(recording.signal("Resp"), whole.signal("Resp"))
+    assert any("truncated" in x for x in recording.warnings)
+    with pytest.raises(errors.Truncated):
+        read(files, STRICT)
+    files["mixedsignals_e.dat"] = data[: len(data) // 3]
+    with pytest.raises(errors.Truncated):
+        read(files)
+
+
+def test_a_small_file_that_unpacks_to_much_is_bounded() -> None:
+    packed = io.BytesIO()
+    zeros = np.zeros((1_000_000, 8), np.int16)
+    cast(Any, soundfile).write(packed, zeros, 500, format="FLAC", subtype="PCM_16")
+    lines = [f"{x}.dat 516 1000/mV" for x in "abcdefgh" for _ in range(8)]
+    files = {f"{x}.dat": packed.getvalue() for x in "abcdefgh"}
+    files["r.hea"] = "\n".join(("r 64 500", *lines)).encode()
+    assert sum(len(x) for x in files.values()) < 1 << 20
+    with pytest.raises(errors.InvalidHeader, match="more samples"):
+        read(files)
 
 
 def test_a_signal_file_alone_asks_for_its_header() -> None:

@@ -15,7 +15,7 @@ _OTHER_UNIT = re.compile(
     r"[muµμn]?s|[muµμ]?a|lux|nm|pm|k|bool|raw|adu|counts?|a\.?u\.?|n\.?u\.?|-",
     re.I,
 )
-_TIME_WORD = r"(?:elapsed[ _]?)?times?|t|timestamps?|timer|date[ _]?time|zeit|temps|x[ _]?axis"
+_TIME_WORD = r"(?:elapsed[ _]?)?times?|tm?|timestamps?|timer|date[ _]?time|zeit|temps|x[ _]?axis"
 _TIME = re.compile(rf"(?:{_TIME_WORD})(?:(?:[\s_/]+|[\s_]*[(\[]\s*)(?P<unit>[a-zµμ]+)\s*[)\]]?)?\W*", re.I)
 _SAMPLE = re.compile(
     r"unnamed:? ?0|index|idx|nseq|#|no\.?|nr\.?|row|frame|"

@@ -15,10 +15,10 @@ import h5py as _h5py  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.errors import EmptyFile, ExchangeaiError, InvalidHeader, Truncated, UnsafeReference
+from exchangeai.errors import ExchangeaiError, InvalidHeader, Truncated, UnsafeReference
 from exchangeai.formats._hdf5_values import Budget, attributes, dataset_value
 from exchangeai.formats._named_facts import Value, is_fact, is_record, names_ecg, texts
-from exchangeai.formats._named_values import records_of
+from exchangeai.formats._named_values import no_samples, records_of
 from exchangeai.formats._options import ReadOptions, ReadResult
 
 h5py: Any = _h5py
@@ -48,7 +48,7 @@ class _Source:
 @dataclass(kw_only=True)
 class _Walk:
     matlab: bool
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget
     nodes_left: int = _MAX_NODES
     seen: set[int] = field(default_factory=set[int])
     warnings: list[str] = field(default_factory=list[str])
@@ -62,7 +62,7 @@ def records_in(
     Raises UnsafeReference for what points outside the file; InvalidHeader, Truncated, EmptyFile and
     MissingMetadata as for other containers.
     """
-    walk = _Walk(matlab=reversed_axes)
+    walk = _Walk(matlab=reversed_axes, budget=Budget.of(len(data)))
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             sources = list(_sources(file, "", {}, walk, 0))
@@ -75,7 +75,7 @@ def records_in(
             f"the structure of the HDF5 file is damaged ({type(e).__name__}); export it again"
         ) from e
     if not sources:
-        raise EmptyFile("the file holds no array of samples; check the export that made it")
+        raise no_samples(walk.warnings)
     best = max(x.weight for x in sources)
     chosen = [x for x in sources if x.weight == best]
     if len(chosen) < len(sources):
@@ -85,7 +85,7 @@ def records_in(
         values = source.facts | source.signals
         if len(chosen) > 1 and not any(map(is_record, values)):
             values["record_id"] = source.name
-        results += records_of(format_name, values, options, warnings=walk.warnings)
+        results += records_of(format_name, values, options, source_bytes=len(data), warnings=walk.warnings)
     return results
 
 

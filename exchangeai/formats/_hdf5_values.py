@@ -17,7 +17,9 @@ from exchangeai.formats._named_facts import Value
 h5py: Any = _h5py
 """The library has no types."""
 
-_MAX_BYTES = 192 << 20
+_MAX_BYTES = 160 << 20
+_BYTES_PER_BYTE = 8
+"""So much may be read, whatever the file's size, and so much more for each of its bytes."""
 _MAX_TEXTS = 100_000
 _MAX_ATTRIBUTES = 256
 _MAX_ATTRIBUTE_BYTES = 1 << 20
@@ -33,14 +35,19 @@ _MAX_REFERENCES = 1024
 class Budget:
     """Bytes that data sets of one file may still take."""
 
-    bytes_left: int = _MAX_BYTES
+    bytes_left: int
+
+    @classmethod
+    def of(cls, source_bytes: int) -> Budget:
+        """What a file of a size may declare."""
+        return cls(bytes_left=_MAX_BYTES + _BYTES_PER_BYTE * source_bytes)
 
     def take(self, size: int) -> None:
         """Raises InvalidHeader when the file declares more than is read."""
         self.bytes_left -= size
         if self.bytes_left < 0:
             raise InvalidHeader(
-                f"the file declares more than {_MAX_BYTES >> 20} MB of samples; split it into smaller ones"
+                "the file declares far more samples than its size makes likely; split it into smaller ones"
             )
 
 
@@ -122,7 +129,7 @@ def _must_inflate_as_declared(dataset: Any, kind: npt.DTypeLike) -> None:
     if plan.get_layout() != h5py.h5d.CHUNKED or not dataset.chunks:
         return
     declared = math.prod(dataset.chunks) * np.dtype(kind).itemsize
-    if declared > _MAX_BYTES:
+    if declared > _MAX_BYTES + _BYTES_PER_BYTE * dataset.id.get_storage_size():
         raise InvalidHeader("a chunk of the HDF5 file declares more samples than are read; repack it")
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     if _DEFLATE not in filters:

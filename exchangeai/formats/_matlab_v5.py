@@ -26,7 +26,9 @@ _NUMBERS = {
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _CHAR = 1, 2, 4
 _PLAIN = frozenset(range(6, 16))
-_MAX_BYTES = 192 << 20
+_MAX_BYTES = 160 << 20
+_BYTES_PER_BYTE = 8
+"""So much may be unpacked, whatever the file's size, and so much more for each of its bytes."""
 _MAX_ELEMENTS = 20_000
 _MAX_DEPTH = 8
 _COMPLEX = 0x08
@@ -36,7 +38,7 @@ _COMPLEX = 0x08
 class _Bounds:
     """What one file may make us do."""
 
-    bytes_left: int = _MAX_BYTES
+    bytes_left: int
     elements_left: int = _MAX_ELEMENTS
     skipped: set[str] = field(default_factory=set[str])
 
@@ -52,7 +54,7 @@ def parse_v5(data: bytes) -> tuple[dict[str, Any], list[str]]:
     A struct array becomes a list of dicts. Raises InvalidHeader and Truncated.
     """
     order = "<" if data[126:128] == b"IM" else ">"
-    bounds = _Bounds()
+    bounds = _Bounds(bytes_left=_MAX_BYTES + _BYTES_PER_BYTE * len(data))
     values: dict[str, Any] = {}
     for kind, body in _elements(memoryview(data)[HEADER_BYTES:], order, bounds, whole=True):
         if kind == _COMPRESSED:
@@ -80,7 +82,7 @@ def _inflated(body: memoryview, bounds: _Bounds) -> bytes:
     if not stream.eof:
         if len(out) >= bounds.bytes_left:
             raise InvalidHeader(
-                f"the MATLAB file unpacks to more than {_MAX_BYTES >> 20} MB; send one recording a file"
+                "the MATLAB file unpacks to far more than its own size; send one recording a file"
             )
         raise Truncated("the MATLAB file ends within a variable; send the whole file")
     bounds.bytes_left -= len(out)
@@ -157,8 +159,12 @@ def _shape(content: memoryview, order: str) -> tuple[int, ...]:
 
 def _text(element: int, content: memoryview, shape: tuple[int, ...], order: str) -> str | list[str]:
     if element == 16:
-        return bytes(content).decode("utf-8", "replace").strip()
-    codes = np.frombuffer(content, order + _NUMBERS[element])
+        plain = bytes(content).decode("utf-8", "replace")
+        if math.prod(shape) != len(plain):
+            return plain.strip()
+        codes = np.array([*map(ord, plain)], np.uint32)
+    else:
+        codes = np.frombuffer(content, order + _NUMBERS[element])
     if math.prod(shape) != codes.size:
         raise InvalidHeader("the shape of a text in the MATLAB file contradicts its size; save it again")
     rows = codes.reshape(shape[::-1]).T.reshape(shape[0], -1) if codes.size else codes.reshape(0, 0)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.errors import EmptyFile, InvalidHeader
+from exchangeai.errors import EmptyFile, InvalidHeader, UnreadableFile
 from exchangeai.formats._column_names import is_other_quantity, is_sample_number, name_and_unit, time_unit
 from exchangeai.formats._named_facts import Facts, Value, at_record, facts_of, folded, is_fact, names_ecg
 from exchangeai.formats._options import ReadOptions, ReadResult
@@ -41,11 +41,19 @@ _UNNAMED = re.compile(
 )
 _MAX_RECORDS = 100_000
 _MAX_LEADS = 1024
+_MAX_SAMPLES = 40_000_000
+_SAMPLES_PER_BYTE = 4
+"""So many samples whatever the file's size, and so many more for each of its bytes."""
 _MIN_PADDING = 8
 
 
 def records_of(
-    format_name: str, values: Mapping[str, Value], options: ReadOptions, *, warnings: Sequence[str] = ()
+    format_name: str,
+    values: Mapping[str, Value],
+    options: ReadOptions,
+    *,
+    source_bytes: int,
+    warnings: Sequence[str] = (),
 ) -> list[ReadResult]:
     """The recordings among named values: one, or one for each of the first of three axes.
 
@@ -64,6 +72,8 @@ def records_of(
         if table.ndim == 1 or (table.ndim == 2 and 1 in table.shape):
             table = table.reshape(-1, 1)
             names = names or (None if _UNNAMED.fullmatch(name_and_unit(name)[0]) else (name,))
+    if table.size > _MAX_SAMPLES + _SAMPLES_PER_BYTE * source_bytes:
+        raise InvalidHeader("the file holds far more samples than its size makes likely; split it")
     if table.ndim == 2:
         return [_record(format_name, table, names, facts, options, said, 0, of_columns=len(signals) > 1)]
     if table.ndim != 3:
@@ -74,6 +84,13 @@ def records_of(
         _record(format_name, table[i], names, facts, options, said, i, of_columns=False)
         for i in range(table.shape[0])
     ]
+
+
+def no_samples(warnings: Sequence[str]) -> UnreadableFile:
+    """The error for a file without an array of numbers, with what was left out of it."""
+    if warnings:
+        return InvalidHeader(f"the file holds no array of samples that can be read: {warnings[0]}")
+    return EmptyFile("the file holds no array of samples; check the export that made it")
 
 
 def _record(
@@ -142,7 +159,7 @@ def _signals(values: Mapping[str, Value], facts: Facts, warnings: list[str]) -> 
         and (not is_fact(name) or _is_table(x))
     }
     if not numbers:
-        raise EmptyFile("the file holds no array of samples; check the export that made it")
+        raise no_samples(warnings)
     tables = {name: x for name, x in numbers.items() if _is_table(x)}
     if tables:
         signals = _preferred(tables)

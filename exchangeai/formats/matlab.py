@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from exchangeai.errors import EmptyFile, InvalidHeader
+from exchangeai.errors import InvalidHeader
 from exchangeai.formats._hdf5_tree import records_in
 from exchangeai.formats._matlab_v4 import looks_like_v4, parse_v4
 from exchangeai.formats._matlab_v5 import looks_like_v5, parse_v5
 from exchangeai.formats._named_facts import Value
-from exchangeai.formats._named_values import records_of
+from exchangeai.formats._named_values import no_samples, records_of
 from exchangeai.formats._options import ReadOptions, ReadResult
 
 RANK = 12
@@ -43,10 +43,11 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         values, warnings = parse_v4(data, strict=options.strict)
     if options.strict and any("left out" in x for x in warnings):
         raise InvalidHeader("the MATLAB file holds objects or functions, which are never read")
+    size = len(data)
     several = [x for x in values.values() if _is_structs(x)]
     if several:
-        return [y for x in several[0] for y in _records(cast(dict[str, Any], x), options, warnings)]
-    return _records(values, options, warnings)
+        return [y for x in several[0] for y in _records(cast(dict[str, Any], x), options, warnings, size)]
+    return _records(values, options, warnings, size)
 
 
 def _is_v73(head: bytes) -> bool:
@@ -58,12 +59,14 @@ def _is_structs(value: Any) -> bool:
     return bool(items) and isinstance(items[0], dict)
 
 
-def _records(values: dict[str, Any], options: ReadOptions, warnings: list[str]) -> list[ReadResult]:
+def _records(
+    values: dict[str, Any], options: ReadOptions, warnings: list[str], size: int
+) -> list[ReadResult]:
     flat: dict[str, Value] = {}
     _flatten(values, flat, 0)
     if not flat:
-        raise EmptyFile("the MATLAB file holds nothing that can be read; save the signal as a plain matrix")
-    return records_of("matlab", flat, options, warnings=warnings)
+        raise no_samples(warnings)
+    return records_of("matlab", flat, options, source_bytes=size, warnings=warnings)
 
 
 def _flatten(values: dict[str, Any], into: dict[str, Value], depth: int) -> None:

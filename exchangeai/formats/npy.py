@@ -25,9 +25,10 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
 
     Three axes are several recordings, the first axis counts them.
     """
-    array, warnings = parse_array(next(iter(files.values())), strict=options.strict)
+    data = next(iter(files.values()))
+    array, warnings = parse_array(data, strict=options.strict)
     if array.dtype.kind not in "iuf":
         raise InvalidHeader("the array must hold integers or real numbers; objects and others are never read")
     if array.size == 0:
         raise EmptyFile("the array holds no samples")
-    return records_of("npy", {"array": array}, options, warnings=warnings)
+    return records_of("npy", {"array": array}, options, source_bytes=len(data), warnings=warnings)

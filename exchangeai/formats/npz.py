@@ -15,7 +15,9 @@ from exchangeai.formats._options import ReadOptions, ReadResult
 
 RANK = 1
 _MAX_MEMBERS = 1024
-_MAX_BYTES = 192 << 20
+_MAX_BYTES = 160 << 20
+_BYTES_PER_BYTE = 8
+"""So much may be unpacked, whatever the file's size, and so much more for each of its bytes."""
 _MAX_RATIO = 200
 _FREE_BYTES = 16 << 20
 """So much may be inflated whatever the ratio: flat signals compress well."""
@@ -62,7 +64,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         raise InvalidHeader(
             "the archive is damaged or uses a method that NumPy does not; export it again"
         ) from e
-    return records_of("npz", values, options, warnings=warnings)
+    return records_of("npz", values, options, source_bytes=len(data), warnings=warnings)
 
 
 def _must_be_bounded(members: list[zipfile.ZipInfo], size: int) -> None:
@@ -71,7 +73,7 @@ def _must_be_bounded(members: list[zipfile.ZipInfo], size: int) -> None:
     if any(x.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for x in members):
         raise InvalidHeader("the archive uses a compression that NumPy does not; save it again")
     total = sum(x.file_size for x in members)
-    if total > _MAX_BYTES or total > _FREE_BYTES + _MAX_RATIO * size:
+    if total > min(_MAX_BYTES + _BYTES_PER_BYTE * size, _FREE_BYTES + _MAX_RATIO * size):
         raise InvalidHeader(
             f"the archive would unpack to {total >> 20} MB, more than is read; send one recording a file"
         )

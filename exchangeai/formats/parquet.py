@@ -26,7 +26,9 @@ parquet: Any = _parquet
 RANK = 2
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
-_MAX_BYTES = 192 << 20
+_MAX_BYTES = 160 << 20
+_BYTES_PER_BYTE = 8
+"""So much may be read, whatever the file's size, and so much more for each of its bytes."""
 _FREE_BYTES = 16 << 20
 _MAX_RATIO = 500
 _MAX_COLUMNS = 2048
@@ -60,7 +62,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         ) from e
     if not sources:
         raise EmptyFile("the Parquet file holds no rows")
-    return [y for x in sources for y in records_of("parquet", facts | x, options)]
+    return [y for x in sources for y in records_of("parquet", facts | x, options, source_bytes=len(data))]
 
 
 def _table(data: bytes) -> Any:
@@ -83,10 +85,9 @@ def _table(data: bytes) -> Any:
             total += column.total_uncompressed_size
             cells += max(column.num_values, group.num_rows)
     cells = max(cells, footer.num_rows * footer.num_columns)
-    if max(total, 8 * cells) > _MAX_BYTES or total > _FREE_BYTES + _MAX_RATIO * len(data):
-        raise InvalidHeader(
-            f"the Parquet file declares more than {_MAX_BYTES >> 20} MB, or far more than it holds; split it"
-        )
+    limit = _MAX_BYTES + _BYTES_PER_BYTE * len(data)
+    if max(total, 8 * cells) > limit or total > _FREE_BYTES + _MAX_RATIO * len(data):
+        raise InvalidHeader("the Parquet file declares far more samples than its size makes likely; split it")
     table = file.read(use_threads=False, use_pandas_metadata=False)
     table.validate(full=True)
     return table

@@ -2,7 +2,8 @@
 
 The child is started once (`python -m exchangeai.sandbox package.module:function`) and kept. Frames travel
 over its pipes: 8 bytes of big-endian length, 1 byte of kind, 1 byte that says whether the payload follows or
-lies in the memory that both share, because pipes would double the cost of reading. The child gets no
+in which half of the memory that both share it lies: pipes would double the cost of reading, and with two
+halves the next request is there before the last answer has been taken. The child gets no
 environment but the path and the language, an empty working folder, no core files, limits of memory and open
 files, and, where the system permits, no network and no file but that folder and Python's own libraries. When
 a call takes too long or the child dies, the child is killed and replaced; the service lives on.
@@ -20,10 +21,10 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 from exchangeai import errors
 from exchangeai.confinement import confine_files, leave_the_network, python_paths
@@ -31,10 +32,12 @@ from exchangeai.errors import ExchangeaiError, ReaderCrashed
 from exchangeai.orphans import die_with_parent
 
 _READY, _RESULT, _FAILURE = b"+", b"=", b"!"
-_FOLLOWS, _SHARED = b"|", b"#"
 _HEAD_BYTES = 10
-_SHARED_BYTES = 64 << 20
-"""Address space, of which only what is used costs memory; larger payloads take the pipe."""
+_HALVES = (b"0", b"1")
+_FOLLOWS = b"|"
+_ROOM_BYTES = 32 << 20
+"""For each request and each answer in a half. Only what is used costs memory; more takes the pipe."""
+_SHARED_BYTES = len(_HALVES) * 2 * _ROOM_BYTES
 _START_TIMEOUT_S = 60.0
 _OPEN_FILES = 64
 _STDERR_TAIL_BYTES = 2000
@@ -42,9 +45,8 @@ _MEMORY_FOLDER = Path("/dev/shm")
 log = logging.getLogger(__name__)
 
 Buffer = bytes | bytearray | memoryview
-Payload = Buffer | Sequence[Buffer]
-"""Bytes, or several pieces that are sent as one without being joined first."""
-Call = Callable[[Payload], Awaitable[bytes]]
+Payload = Buffer | Iterable[Buffer]
+"""Bytes, or pieces that are sent as one without being joined first; an answer may be made as it goes."""
 
 
 class Sandbox:
@@ -72,46 +74,82 @@ class Sandbox:
         Raises the ExchangeaiError that the function raised; ReaderCrashed when it exceeded its limits or
         died. Anything else that the function raises counts as a crash too.
         """
-        async with self.session(timeout_s=timeout_s) as call:
-            return await call(payload)
+        async with self.session(timeout_s=timeout_s) as session:
+            return await session.call(payload)
 
     @asynccontextmanager
-    async def session(self, *, timeout_s: float | None = None) -> AsyncGenerator[Call]:
-        """Several calls to one child, which may remember something between them; each as `call`."""
+    async def session(self, *, timeout_s: float | None = None) -> AsyncGenerator[Session]:
+        """One child for several calls, between which it may remember something."""
         child = await self._free.get()
-        limit_s = self._timeout_s if timeout_s is None else timeout_s
-
-        async def call(payload: Payload) -> bytes:
-            # Starting is not the file's fault and has its own time.
-            await child.start()
-            return await self._limited(child, payload, limit_s)
-
         try:
-            yield call
+            yield Session(child, self._target, self._timeout_s if timeout_s is None else timeout_s)
         finally:
             self._free.put_nowait(child)
-
-    async def _limited(self, child: _Child, payload: Payload, limit_s: float) -> bytes:
-        try:
-            async with asyncio.timeout(limit_s):
-                return await child.exchange(payload)
-        except TimeoutError as e:
-            await child.kill()
-            raise ReaderCrashed("reading took longer than a reader may take; the file may be damaged") from e
-        except (asyncio.IncompleteReadError, ConnectionError) as e:
-            code = await child.kill()
-            log.warning("a sandboxed child died", extra={"fields": {"target": self._target, "exit": code}})
-            raise ReaderCrashed("the reader died on this file; the file may be damaged") from e
-        except ExchangeaiError:
-            raise
-        except BaseException:
-            # Cancelled in the middle of an exchange: the pipe is out of step.
-            await child.kill()
-            raise
 
     async def close(self) -> None:
         """End all children."""
         await asyncio.gather(*(x.kill() for x in self._children))
+
+
+class Session:
+    """Calls to one child; errors as of `Sandbox.call`."""
+
+    def __init__(self, child: _Child, target: str, timeout_s: float) -> None:
+        self._child = child
+        self._target = target
+        self._timeout_s = timeout_s
+
+    async def call(self, payload: Payload) -> bytes:
+        """One call."""
+        async with self._limited():
+            await self._child.start()
+            async with asyncio.timeout(self._timeout_s):
+                await self._child.post(payload, 0)
+                answer = await self._child.collect()
+        if isinstance(answer, ExchangeaiError):
+            raise answer
+        return answer
+
+    async def pipeline(self, payloads: Iterable[Payload]) -> AsyncGenerator[bytes | ExchangeaiError]:
+        """Answers, or what the function raised, in order, with the next request sent ahead.
+
+        Raises ReaderCrashed when the child exceeded its limits or died; what was not answered is lost then.
+        """
+        half, waiting = 0, False
+        async with self._limited():
+            await self._child.start()
+            for payload in payloads:
+                post = self._child.post(payload, half)
+                half = 1 - half
+                async with asyncio.timeout(self._timeout_s):
+                    if not waiting:
+                        await post
+                        waiting = True
+                        continue
+                    # Together, because neither side may wait for the other to empty its pipe.
+                    answer, _ = await asyncio.gather(self._child.collect(), post)
+                yield answer
+            if waiting:
+                async with asyncio.timeout(self._timeout_s):
+                    answer = await self._child.collect()
+                yield answer
+
+    @asynccontextmanager
+    async def _limited(self) -> AsyncGenerator[None]:
+        """Whatever goes wrong leaves no child behind whose pipe is out of step."""
+        try:
+            yield
+        except TimeoutError as e:
+            await self._child.kill()
+            raise ReaderCrashed("reading took longer than a reader may take; the file may be damaged") from e
+        except (asyncio.IncompleteReadError, ConnectionError) as e:
+            code = await self._child.kill()
+            log.warning("a sandboxed child died", extra={"fields": {"target": self._target, "exit": code}})
+            raise ReaderCrashed("the reader died on this file; the file may be damaged") from e
+        except BaseException:
+            # Cancelled or abandoned in the middle of an exchange.
+            await self._child.kill()
+            raise
 
 
 class _Child:
@@ -154,27 +192,23 @@ class _Child:
         if kind != _READY:
             raise RuntimeError("the sandboxed child speaks another protocol")
 
-    async def exchange(self, payload: Payload) -> bytes:
-        process = self._process
-        if process is None or process.stdin is None or self._shared is None:
+    async def post(self, payload: Payload, half: int) -> None:
+        process, shared = self._process, self._shared
+        if process is None or process.stdin is None or shared is None:
             raise ConnectionResetError("the child is gone")
-        pieces, size = _pieces(payload)
-        if size <= _SHARED_BYTES:
-            _fill(self._shared, pieces)
-            process.stdin.write(_head(size, _RESULT, _SHARED))
-        else:
-            process.stdin.write(_head(size, _RESULT, _FOLLOWS))
-            process.stdin.writelines(pieces)
+        process.stdin.writelines(_framed(payload, _RESULT, _rooms(shared)[half][0], _HALVES[half]))
         await process.stdin.drain()
+
+    async def collect(self) -> bytes | ExchangeaiError:
         kind, answer = await self._receive()
         if kind == _RESULT:
             return answer
         name, _, message = answer.decode("utf-8", "replace").partition("\n")
         found = getattr(errors, name, None)
         if isinstance(found, type) and issubclass(found, ExchangeaiError):
-            raise found(message)
+            return found(message)
         log.error("a sandboxed function failed", extra={"fields": {"error": name, "stderr": self._said()}})
-        raise ReaderCrashed(f"the reader failed on this file ({name[:40]})")
+        return ReaderCrashed(f"the reader failed on this file ({name[:40]})")
 
     async def kill(self) -> int | None:
         process, self._process = self._process, None
@@ -205,7 +239,7 @@ class _Child:
         if head[9:] == _FOLLOWS:
             return head[8:9], await stream.readexactly(size)
         # Copied before it is looked at: the child can still write there.
-        return head[8:9], self._shared[: min(size, _SHARED_BYTES)]
+        return head[8:9], bytes(_rooms(self._shared)[_HALVES.index(head[9:])][1][:size])
 
     async def _follow_stderr(self, stream: asyncio.StreamReader) -> None:
         # Read on, so that a talkative library never blocks on a full pipe; keep only the end.
@@ -229,6 +263,9 @@ def _environment(folder: str) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
+        # Memory given back between files and taken again costs more than reading them.
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 26),
     }
 
 
@@ -251,53 +288,60 @@ def main(arguments: list[str]) -> None:
         prepare()
     confine_files(readable=[*python_paths(), *_packages(module)], writable=[Path.cwd(), _MEMORY_FOLDER])
     _limit(memory_bytes)
-    _send(answers, shared, _READY, b"")
-    while len(head := requests.read(_HEAD_BYTES)) == _HEAD_BYTES:
-        size = int.from_bytes(head[:8], "big")
-        payload = requests.read(size) if head[9:] == _FOLLOWS else shared[:size]
-        try:
-            _send(answers, shared, _RESULT, function(payload))
-        except ExchangeaiError as e:
-            _send(answers, shared, _FAILURE, f"{type(e).__name__}\n{e}".encode())
-        except MemoryError:
-            text = b"ReaderCrashed\nreading needs more memory than a reader may use"
-            _send(answers, shared, _FAILURE, text)
-        except Exception as e:
-            _send(answers, shared, _FAILURE, f"{type(e).__name__}\n".encode())
-
-
-def _send(answers: BinaryIO, shared: mmap.mmap, kind: bytes, payload: Payload) -> None:
-    pieces, size = _pieces(payload)
-    if size <= _SHARED_BYTES:
-        _fill(shared, pieces)
-        answers.write(_head(size, kind, _SHARED))
-    else:
-        answers.write(_head(size, kind, _FOLLOWS))
-        answers.writelines(pieces)
+    rooms = _rooms(shared)
+    answers.writelines(_framed(b"", _READY, rooms[0][1], _HALVES[0]))
     answers.flush()
+    while len(head := requests.read(_HEAD_BYTES)) == _HEAD_BYTES:
+        size, where = int.from_bytes(head[:8], "big"), head[9:]
+        half = 0 if where == _FOLLOWS else _HALVES.index(where)
+        payload = requests.read(size) if where == _FOLLOWS else bytes(rooms[half][0][:size])
+        answers.writelines(_outcome(function, payload, rooms[half][1], _HALVES[half]))
+        answers.flush()
+
+
+def _outcome(
+    function: Callable[[bytes], Payload], payload: bytes, room: memoryview, half: bytes
+) -> list[Buffer]:
+    try:
+        return _framed(function(payload), _RESULT, room, half)
+    except ExchangeaiError as e:
+        failure = f"{type(e).__name__}\n{e}".encode()
+    except MemoryError:
+        failure = b"ReaderCrashed\nreading needs more memory than a reader may use"
+    except Exception as e:
+        failure = f"{type(e).__name__}\n".encode()
+    return _framed(failure, _FAILURE, room, half)
+
+
+def _framed(payload: Payload, kind: bytes, room: memoryview, half: bytes) -> list[Buffer]:
+    """Put the payload into the room, piece by piece as it comes; what to write to the pipe."""
+    if isinstance(payload, Buffer):
+        payload = cast(Iterable[Buffer], [payload])
+    pieces = iter(payload)
+    size = 0
+    for piece in pieces:
+        view = memoryview(piece).cast("B") if len(piece) else memoryview(b"")
+        if size + view.nbytes > len(room):
+            overflow: list[Buffer] = [bytes(room[:size]), bytes(view)]
+            overflow.extend(pieces)
+            total = sum(memoryview(x).nbytes for x in overflow)
+            return [total.to_bytes(8, "big") + kind + _FOLLOWS, *overflow]
+        room[size : size + view.nbytes] = view
+        size += view.nbytes
+    return [size.to_bytes(8, "big") + kind + half]
+
+
+def _rooms(shared: mmap.mmap) -> list[tuple[memoryview, memoryview]]:
+    """Of each half the room for a request and that for its answer."""
+    view = memoryview(shared)
+    parts = [view[i * _ROOM_BYTES : (i + 1) * _ROOM_BYTES] for i in range(2 * len(_HALVES))]
+    return [(parts[2 * i], parts[2 * i + 1]) for i in range(len(_HALVES))]
 
 
 def _shared_memory() -> int:
     made = os.memfd_create("sandbox", os.MFD_CLOEXEC)
     os.ftruncate(made, _SHARED_BYTES)
     return made
-
-
-def _head(size: int, kind: bytes, place: bytes) -> bytes:
-    return size.to_bytes(8, "big") + kind + place
-
-
-def _pieces(payload: Payload) -> tuple[list[memoryview], int]:
-    several = [payload] if isinstance(payload, Buffer) else payload
-    pieces = [memoryview(x).cast("B") for x in several if len(x)]
-    return pieces, sum(x.nbytes for x in pieces)
-
-
-def _fill(shared: mmap.mmap, pieces: Iterable[memoryview]) -> None:
-    at = 0
-    for piece in pieces:
-        shared[at : at + piece.nbytes] = piece
-        at += piece.nbytes
 
 
 def _packages(module: str) -> list[Path]:

@@ -146,6 +146,8 @@ def _members(archive: str, opened: Opened, budget: Budget, depth: int) -> Iterat
             yield from _expand(full[0], inner, budget, depth - 1)
         else:
             yield _plain_group(full, files)
+    if opened.damage is not None:
+        yield _refused(archive, opened.damage)
 
 
 def _grouped(names: list[str], head: Callable[[str], bytes]) -> list[tuple[str, ...]]:

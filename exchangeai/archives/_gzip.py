@@ -28,7 +28,7 @@ class Inflated:
 
     def read(self, count: int) -> bytes:
         """The next bytes; fewer only at the end. Raises Truncated, InvalidHeader or TooLarge."""
-        while len(self._ready) < count and (piece := self._piece(count - len(self._ready))):
+        while len(self._ready) < count and (piece := self._piece()):
             self._ready += piece
         taken = bytes(self._ready[:count])
         del self._ready[:count]
@@ -45,7 +45,7 @@ class Inflated:
             left -= passed
         return count - left
 
-    def _piece(self, wanted: int) -> bytes:
+    def _piece(self) -> bytes:
         while self._at < len(self._data) or self._stream.unconsumed_tail:
             if self._stream.eof and not self._next_member():
                 return b""
@@ -54,7 +54,7 @@ class Inflated:
                 source = self._data[self._at : self._at + _PIECE]
                 self._at += len(source)
             try:
-                piece = self._stream.decompress(source, max(wanted, _PIECE))
+                piece = self._stream.decompress(source, _PIECE)
             except zlib.error as e:
                 raise InvalidHeader("the gzip file is damaged or its checksum is wrong; send it again") from e
             if self._stream.eof:

@@ -34,6 +34,8 @@ class Opened(Protocol):
     """An archive whose directory has been read."""
 
     members: tuple[Member, ...]
+    damage: ExchangeaiError | None
+    """Why there may be more members than these."""
 
     def head(self, index: int, count: int) -> bytes:
         """The first bytes of a member; fewer, or none, where it is damaged."""

@@ -55,7 +55,8 @@ class Tar:
     def __init__(self, data: bytes, budget: Budget) -> None:
         self._data = memoryview(data)
         self._budget = budget
-        self.members = _directory(_Plain(data), budget, lambda _: b"").members
+        listed = _directory(_Plain(data), budget, lambda _: b"")
+        self.members, self.damage = listed.members, listed.damage
 
     def head(self, index: int, count: int) -> bytes:
         """The first bytes of a member."""
@@ -82,7 +83,8 @@ class TarGz:
     def __init__(self, data: bytes, budget: Budget, head_of: Callable[[Reading], bytes]) -> None:
         self._budget = budget
         listed = _directory(Inflated(data, budget), budget, head_of)
-        self.members, self._heads = listed.members, listed.heads
+        self.members, self.damage = listed.members, listed.damage
+        self._heads = listed.heads
         self._stream = Inflated(data, None)
         self._next = 0
         self._held: dict[int, bytes] = {}
@@ -126,6 +128,7 @@ class TarGz:
 class _Directory(NamedTuple):
     members: tuple[Member, ...]
     heads: list[bytes]
+    damage: ExchangeaiError | None
 
 
 def looks_like_tar(head: bytes) -> bool:
@@ -144,8 +147,9 @@ def _sum_is_right(block: bytes) -> bool:
 
 
 def _directory(stream: _Stream, budget: Budget, head_of: Callable[[Reading], bytes]) -> _Directory:
-    """All members. Ends quietly where the archive ends early: what came before it counts."""
+    """All members. Where the archive is damaged or cut, those before count and the damage is told."""
     members, heads = list[Member](), list[bytes]()
+    damage: ExchangeaiError | None = None
     told = _Told()
     try:
         while len(block := stream.read(BLOCK)) == BLOCK and any(block):
@@ -165,10 +169,14 @@ def _directory(stream: _Stream, budget: Budget, head_of: Callable[[Reading], byt
                     members.append(Member(name=name, size=size, at=begin, refusal=refusal))
                     heads.append(head_of(_within(stream, size)))
             _skip_to(stream, begin + -(-size // BLOCK) * BLOCK)
-    except (Truncated, InvalidHeader):
+        if len(block) < BLOCK and (block or not members):
+            damage = Truncated("the archive ends before its end mark; send the whole archive")
+    except (Truncated, InvalidHeader) as e:
         if not members:
             raise
-    return _Directory(without_repeats(members), heads)
+        damage = e
+        heads += [b""] * (len(members) - len(heads))
+    return _Directory(without_repeats(members), heads, damage)
 
 
 class _Told:

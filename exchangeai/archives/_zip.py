@@ -46,6 +46,7 @@ class Zip:
         # An entry has 46 bytes and a name: so many entries at most, before any is made.
         budget.take_members(count_entries(data, where))
         self.members = without_repeats(_members(data, where))
+        self.damage: ExchangeaiError | None = None
 
     def head(self, index: int, count: int) -> bytes:
         """The first bytes of a member."""

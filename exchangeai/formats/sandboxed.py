@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -20,10 +21,10 @@ from exchangeai.archives import Group, Limits, groups_of
 from exchangeai.deidentify import deidentified
 from exchangeai.errors import ExchangeaiError, ReaderCrashed
 from exchangeai.formats import ReadOptions, ReadResult, read_records, readers
-from exchangeai.sandbox import Buffer, Call, Payload, Sandbox
+from exchangeai.sandbox import Buffer, Payload, Sandbox, Session
 
 _MEMORY_BYTES = 2 << 30
-_BATCH_BYTES, _BATCH_RECORDS = 4 << 20, 64
+_BATCH_BYTES, _BATCH_RECORDS = 1 << 20, 32
 _SLICE_BYTES, _SLICE_GROUPS = 8 << 20, 256
 _HEADER_BYTES = 4
 
@@ -34,7 +35,7 @@ class _Failure(msgspec.Struct, frozen=True):
 
 
 class _Read(msgspec.Struct, frozen=True, tag=True):
-    """Records to read; their bytes follow in this order."""
+    """Records to read, whose bytes come in this order."""
 
     records: list[dict[str, int]]
     """Sizes of files by name."""
@@ -42,7 +43,7 @@ class _Read(msgspec.Struct, frozen=True, tag=True):
 
 
 class _Open(msgspec.Struct, frozen=True, tag=True):
-    """Files that may be archives, to be expanded by the `_Next` that follow; their bytes follow."""
+    """Files that may be archives, to be expanded by the `_Next` that follow; whose bytes come with it."""
 
     files: dict[str, int]
     limits: Limits
@@ -59,7 +60,7 @@ class _Group(msgspec.Struct, frozen=True):
 
 
 class _Done(msgspec.Struct, frozen=True):
-    """One record: what was read of it, or why nothing was. Samples are positions in the bytes that follow."""
+    """One record: what was read of it, with positions in place of samples, or why nothing was."""
 
     results: list[ReadResult]
     failure: _Failure | None = None
@@ -71,6 +72,7 @@ class SandboxedReader:
     def __init__(
         self, *, timeout_s: float = 60.0, memory_bytes: int = _MEMORY_BYTES, workers: int = 1
     ) -> None:
+        self._workers = workers
         self._sandbox = Sandbox(
             f"{__name__}:serve", timeout_s=timeout_s, memory_bytes=memory_bytes, workers=workers
         )
@@ -81,7 +83,7 @@ class SandboxedReader:
 
     async def read(self, files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         """Read the recordings of one source from its files. Raises subclasses of UnreadableFile."""
-        [outcome] = await self._batch([files], options)
+        [outcome] = _answered(await self._sandbox.call(_request([files], options)))
         if isinstance(outcome, ExchangeaiError):
             raise outcome
         return outcome
@@ -93,9 +95,43 @@ class SandboxedReader:
 
         A record that kills or stalls the child does so alone: its neighbours are read again without it.
         """
-        batches = list(_batches(records))
-        done = await asyncio.gather(*(self._batch_or_each(x, options) for x in batches))
-        return [outcome for batch in done for outcome in batch]
+        places = list(_batches(records))
+        outcomes: dict[int, list[ReadResult] | ExchangeaiError] = {}
+        left = iter(places)
+        await asyncio.gather(
+            *(self._pipeline(left, records, options, outcomes) for _ in range(self._workers))
+        )
+        return [outcomes[i] for i in range(len(records))]
+
+    async def _pipeline(
+        self,
+        batches: Iterator[range],
+        records: Sequence[Mapping[str, bytes]],
+        options: ReadOptions,
+        outcomes: dict[int, list[ReadResult] | ExchangeaiError],
+    ) -> None:
+        taken: list[range] = []
+
+        def requests() -> Iterator[Payload]:
+            for batch in batches:
+                taken.append(batch)
+                yield _request([records[i] for i in batch], options)
+
+        try:
+            async with self._sandbox.session() as session, aclosing(session.pipeline(requests())) as answers:
+                async for answer in answers:
+                    if isinstance(answer, ExchangeaiError):
+                        raise answer
+                    outcomes.update(zip(taken[0], _answered(answer), strict=True))
+                    del taken[0]
+        except ExchangeaiError:
+            # Which record it was is found by reading those that were under way again, one by one.
+            for i in (i for batch in taken for i in batch):
+                try:
+                    outcomes[i] = await self.read(records[i], options)
+                except ExchangeaiError as e:
+                    outcomes[i] = e
+            await self._pipeline(batches, records, options, outcomes)
 
     async def expand(self, files: Mapping[str, bytes], limits: Limits | None = None) -> AsyncGenerator[Group]:
         """The records among files, those in archives too, as `exchangeai.archives.groups_of`.
@@ -103,10 +139,10 @@ class SandboxedReader:
         They come as they are unpacked; of an archive only a slice is here at a time.
         """
         request = msgspec.msgpack.encode(_Open(_sizes(files), limits or Limits()))
-        async with self._sandbox.session() as call:
+        async with self._sandbox.session() as session:
             try:
-                await call(_message(request, files.values()))
-                while groups := await _next_groups(call):
+                await session.call(_message(request, files.values()))
+                while groups := await _next_groups(session):
                     for group in groups:
                         yield group
             except ReaderCrashed as e:
@@ -115,30 +151,6 @@ class SandboxedReader:
     async def close(self) -> None:
         """End the children."""
         await self._sandbox.close()
-
-    async def _batch_or_each(
-        self, records: Sequence[Mapping[str, bytes]], options: ReadOptions
-    ) -> list[list[ReadResult] | ExchangeaiError]:
-        try:
-            return await self._batch(records, options)
-        except ReaderCrashed as e:
-            if len(records) == 1:
-                return [e]
-        return [y for x in records for y in await self._batch_or_each([x], options)]
-
-    async def _batch(
-        self, records: Sequence[Mapping[str, bytes]], options: ReadOptions
-    ) -> list[list[ReadResult] | ExchangeaiError]:
-        request = msgspec.msgpack.encode(_Read([_sizes(x) for x in records], options))
-        files = [data for record in records for data in record.values()]
-        header, body = _parted(await self._sandbox.call(_message(request, files)))
-
-        def samples(_: type, place: Any) -> Any:
-            offset, count = place
-            return np.frombuffer(body, np.float32, count, offset)
-
-        done = msgspec.msgpack.decode(header, type=list[_Done], dec_hook=samples)
-        return [x.results if x.failure is None else _raised(x.failure) for x in done]
 
 
 def prepare() -> None:
@@ -163,28 +175,39 @@ def serve(payload: bytes) -> Payload:
     return _serve_groups()
 
 
-def _serve_read(request: _Read, take: Callable[[int], bytes]) -> Payload:
-    done: list[_Done] = []
-    for record in request.records:
-        files = {name: take(size) for name, size in record.items()}
-        try:
-            found = read_records(files, request.options)
-            done.append(_Done([_without_texts(x) for x in found]))
-        except ExchangeaiError as e:
-            done.append(_Done([], _failure(e)))
-        except MemoryError:
-            message = "reading needs more memory than a reader may use"
-            done.append(_Done([], _Failure("ReaderCrashed", message)))
-    arrays: list[Buffer] = []
+def _serve_read(request: _Read, take: Callable[[int], bytes]) -> Iterator[Buffer]:
+    told: list[msgspec.Raw] = []
     offset = 0
+    # Record by record, while its samples are still in the processor's cache.
+    for record in request.records:
+        done = _done({name: take(size) for name, size in record.items()}, request.options)
+        arrays = _Arrays(offset)
+        told.append(msgspec.Raw(msgspec.msgpack.encode(done, enc_hook=arrays.place)))
+        yield from (x.data for x in arrays.taken)
+        offset = arrays.end
+    yield from _message(msgspec.msgpack.encode(told), ())
 
-    def place(samples: npt.NDArray[np.float32]) -> tuple[int, int]:
-        nonlocal offset
-        arrays.append(samples.data)
-        begin, offset = offset, offset + samples.nbytes
+
+class _Arrays:
+    """Takes the samples out of what is encoded and leaves (offset, count) in their place."""
+
+    def __init__(self, begin: int) -> None:
+        self.end = begin
+        self.taken: list[npt.NDArray[np.float32]] = []
+
+    def place(self, samples: npt.NDArray[np.float32]) -> tuple[int, int]:
+        begin, self.end = self.end, self.end + samples.nbytes
+        self.taken.append(samples)
         return begin, samples.size
 
-    return _message(msgspec.msgpack.encode(done, enc_hook=place), arrays)
+
+def _done(files: Mapping[str, bytes], options: ReadOptions) -> _Done:
+    try:
+        return _Done([_without_texts(x) for x in read_records(files, options)])
+    except ExchangeaiError as e:
+        return _Done([], _failure(e))
+    except MemoryError:
+        return _Done([], _Failure("ReaderCrashed", "reading needs more memory than a reader may use"))
 
 
 def _without_texts(result: ReadResult) -> ReadResult:
@@ -207,8 +230,24 @@ def _serve_groups() -> Payload:
     return _message(msgspec.msgpack.encode(told), pieces)
 
 
-async def _next_groups(call: Call) -> list[Group]:
-    header, body = _parted(await call(_message(msgspec.msgpack.encode(_Next()), ())))
+def _request(records: Sequence[Mapping[str, bytes]], options: ReadOptions) -> Iterable[Buffer]:
+    header = msgspec.msgpack.encode(_Read([_sizes(x) for x in records], options))
+    return _message(header, [data for record in records for data in record.values()])
+
+
+def _answered(answer: bytes) -> list[list[ReadResult] | ExchangeaiError]:
+    header, body = _parted(answer)
+
+    def samples(_: type, place: Any) -> Any:
+        offset, count = place
+        return np.frombuffer(body, np.float32, count, offset)
+
+    done = msgspec.msgpack.decode(header, type=list[_Done], dec_hook=samples)
+    return [x.results if x.failure is None else _raised(x.failure) for x in done]
+
+
+async def _next_groups(session: Session) -> list[Group]:
+    header, body = _parted(await session.call(_message(msgspec.msgpack.encode(_Next()), ())))
     take = _cutter(body)
     return [
         Group(
@@ -220,33 +259,33 @@ async def _next_groups(call: Call) -> list[Group]:
     ]
 
 
-def _batches(records: Sequence[Mapping[str, bytes]]) -> Iterator[list[Mapping[str, bytes]]]:
-    batch: list[Mapping[str, bytes]] = []
-    size = 0
-    for record in records:
-        batch.append(record)
+def _batches(records: Sequence[Mapping[str, bytes]]) -> Iterator[range]:
+    begin = size = 0
+    for i, record in enumerate(records):
         size += sum(len(x) for x in record.values())
-        if size >= _BATCH_BYTES or len(batch) >= _BATCH_RECORDS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+        if size >= _BATCH_BYTES or i + 1 - begin == _BATCH_RECORDS:
+            yield range(begin, i + 1)
+            begin, size = i + 1, 0
+    if begin < len(records):
+        yield range(begin, len(records))
 
 
 def _sizes(files: Mapping[str, bytes]) -> dict[str, int]:
     return {name: len(data) for name, data in files.items()}
 
 
-def _message(header: bytes, pieces: Iterable[Buffer]) -> list[Buffer]:
-    """Length, header, and the pieces from a multiple of eight on, so that samples lie as numpy likes them."""
-    begin = _HEADER_BYTES + len(header)
-    return [len(header).to_bytes(_HEADER_BYTES, "big"), header, bytes(-begin % 8), *pieces]
+def _message(header: bytes, pieces: Iterable[Buffer]) -> Iterator[Buffer]:
+    """The pieces, the header that tells what they are, its length."""
+    yield from pieces
+    yield header
+    yield len(header).to_bytes(_HEADER_BYTES, "big")
 
 
 def _parted(message: bytes) -> tuple[memoryview, memoryview]:
     view = memoryview(message)
-    end = _HEADER_BYTES + int.from_bytes(view[:_HEADER_BYTES], "big")
-    return view[_HEADER_BYTES:end], view[end + -end % 8 :]
+    end = len(view) - _HEADER_BYTES
+    begin = end - int.from_bytes(view[end:], "big")
+    return view[begin:end], view[:begin]
 
 
 def _cutter(body: memoryview) -> Callable[[int], bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,7 +25,7 @@ _DEFAULT_GAIN = 200.0
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+|nan|inf)"
 _RECORD = re.compile(
-    rf"(?P<name>[^\s/]+)(?:/(?P<segments>\d+))?[ \t]+(?P<signals>\d+)"
+    rf"(?P<name>\S+?)(?:/(?P<segments>\d+))?[ \t]+(?P<signals>\d+)"
     rf"(?:[ \t]+(?P<rate>{_NUMBER})(?:/{_NUMBER}(?:\({_NUMBER}\))?)?"
     r"(?:[ \t]+(?P<samples>\d+)(?P<when>.*))?)?[ \t]*",
     re.IGNORECASE,
@@ -34,7 +35,7 @@ _SCALE = re.compile(
     rf"(?P<gain>{_NUMBER})(?:\((?P<baseline>[+-]?\d+(?:\.\d*)?)\))?(?:/(?P<unit>.+))?", re.IGNORECASE
 )
 _START = re.compile(
-    rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n])*[ \t]*[^\s/#]+(?P<segments>/\d+)?[ \t]+(?P<signals>\d+)"
+    rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n])*[ \t]*[^\s#]\S*?(?P<segments>/\d+)?[ \t]+(?P<signals>\d+)"
     rb"(?P<rate>[ \t]+[+-]?[\d.naif][^\r\n]*)?[ \t]*(?:[\r\n]|\Z)(?:[ \t]*(?:#[^\r\n]*)?[\r\n])*",
     re.IGNORECASE,
 )
@@ -88,6 +89,8 @@ class Header:
     segments: tuple[Segment, ...]
     comments: tuple[str, ...]
     date: datetime.date | None
+    oddities: tuple[str, ...]
+    """What contradicts itself but can be read."""
 
 
 def looks_like_header(head: bytes) -> bool:
@@ -116,14 +119,9 @@ def members_of(head: bytes) -> tuple[str, ...] | None:
     record = _RECORD.fullmatch(lines[0])
     if record is None:
         return ()
-    first = [x.split(None, 1)[0] for x in lines[1:]]
-    names = [f"{x}.hea" for x in first if x != NULL] if record["segments"] else first
-    return tuple(dict.fromkeys(x for x in names if is_plain(x)))
-
-
-def is_plain(name: str) -> bool:
-    """Whether a name can only mean a file of the same folder."""
-    return name not in (".", "..", "-", NULL) and not any(x in name for x in "/\\:\0")
+    names = [_beside(x.split(None, 1)[0]) for x in lines[1:]]
+    suffix = ".hea" if record["segments"] else ""
+    return tuple(dict.fromkeys(f"{x}{suffix}" for x in names if x is not None))
 
 
 def parse_header(data: bytes) -> Header:
@@ -137,20 +135,31 @@ def parse_header(data: bytes) -> Header:
         raise InvalidHeader("the WFDB header's first line is not a record line")
     segmented = record["segments"] is not None
     count = _whole(record["segments"] if segmented else record["signals"])
-    if count != len(lines) - 1 or (not segmented and count > MAX_SIGNALS):
+    there = len(lines) - 1
+    # Public headers lack a segment line; whether too much is missing shows in the record's length.
+    if not (count / 2 <= there <= count if segmented else count <= min(there, MAX_SIGNALS)):
         what = "segments" if segmented else "signals"
         raise InvalidHeader(
-            f"the WFDB header declares {count} {what} but describes {len(lines) - 1} "
+            f"the WFDB header declares {count} {what} but describes {there} "
             f"(of signals, at most {MAX_SIGNALS} are read)"
         )
+    described = lines[1 : count + 1]
     return Header(
         rate_hz=checked_rate(float(record["rate"] or _DEFAULT_RATE_HZ)),
         frames=_whole(record["samples"] or "0"),
-        signals=() if segmented else tuple(_signal(x) for x in lines[1:]),
-        segments=tuple(_segment(x) for x in lines[1:]) if segmented else (),
+        signals=() if segmented else tuple(_signal(x) for x in described),
+        segments=tuple(_segment(x) for x in described) if segmented else (),
         comments=comments,
         date=_date(record["when"] or ""),
+        oddities=tuple(_oddities(described, count, there)),
     )
+
+
+def _oddities(described: list[str], count: int, there: int) -> Iterator[str]:
+    if there != count:
+        yield f"the WFDB header declares {count} signals or segments but describes {there}"
+    if any("/" in x.split(None, 1)[0] for x in described):
+        yield "the WFDB header names files in a folder; those of the same names beside it were read"
 
 
 def _lines(data: bytes) -> tuple[list[str], tuple[str, ...]]:
@@ -168,11 +177,10 @@ def _lines(data: bytes) -> tuple[list[str], tuple[str, ...]]:
 
 def _segment(line: str) -> Segment:
     fields = line.split()
-    if len(fields) != 2 or not fields[1].isdigit():
+    if len(fields) != 2 or not (fields[1].isascii() and fields[1].isdecimal()):
         raise InvalidHeader("a segment line of the WFDB header does not follow header(5)")
-    if fields[0] != NULL:
-        _check_name(fields[0])
-    return Segment(name=fields[0], frames=_whole(fields[1]))
+    name = NULL if fields[0] == NULL else _safe(fields[0])
+    return Segment(name=name, frames=_whole(fields[1]))
 
 
 def _signal(line: str) -> Signal:
@@ -182,13 +190,12 @@ def _signal(line: str) -> Signal:
         raise _bad_line()
     fields += [""] * (9 - len(fields))
     storage = _storage(fields[1])
-    if not (fields[0] == NULL and storage.format == 0):
-        _check_name(fields[0])
+    null = fields[0] == NULL and storage.format == 0
     gain, baseline, unit = _scale(fields[2])
     zero = _integer(fields[4]) or 0
     first = _integer(fields[5])
     return Signal(
-        file=fields[0],
+        file=NULL if null else _safe(fields[0]),
         storage=storage,
         gain=gain,
         baseline=float(zero) if baseline is None else baseline,
@@ -199,12 +206,27 @@ def _signal(line: str) -> Signal:
     )
 
 
-def _check_name(name: str) -> None:
-    if not is_plain(name):
+def _beside(name: str) -> str | None:
+    """The name of the file that is meant in the header's own folder; None for what may mean anything else.
+
+    Some public headers name their files from the root of the data set (`medians/00001.dat`).
+    """
+    folder, _, last = name.rpartition("/")
+    if any(x in name for x in "\\:\0") or last in ("", ".", "..", "-", NULL):
+        return None
+    if name.startswith("/") or any(x in ("", ".", "..", "~") for x in folder.split("/") if folder):
+        return None
+    return last
+
+
+def _safe(name: str) -> str:
+    last = _beside(name)
+    if last is None:
         raise UnsafeReference(
-            "the WFDB header names a path, an address or a stream instead of a plain file name; "
+            "the WFDB header names an address, a stream or a file elsewhere instead of one beside it; "
             "nothing was opened"
         )
+    return last
 
 
 @lru_cache(256)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import EmptyFile, InvalidHeader, MissingFile, Truncated
+from exchangeai.formats._options import MIN_LENGTH_SHARE
 from exchangeai.formats._units import mv_per
 from exchangeai.formats._wfdb_header import NULL, Header, Segment, looks_like_header, members_of, parse_header
 from exchangeai.formats._wfdb_stretch import Stretch, Track, check_lengths, missing, oddities, read_stretch
@@ -41,15 +42,19 @@ def read_record(root: str, files: Mapping[str, bytes], *, strict: bool) -> Recor
     """
     header = parse_header(files[root])
     most = max(_FREE_SAMPLES, _SAMPLES_PER_BYTE * sum(len(x) for x in files.values()))
+    if strict and header.oddities:
+        raise InvalidHeader(f"{header.oddities[0]}; send the files again, or read them without `strict`")
     if header.segments:
         return _Assembly(header=header, files=files, most=most, strict=strict).record()
+    if not header.signals:
+        return Record(header=header, tracks=(), comments=header.comments, warnings=header.oddities)
     stretch = read_stretch(header, files, most, header.frames)
     check_lengths([stretch])
     return Record(
         header=header,
         tracks=stretch.tracks,
         comments=header.comments,
-        warnings=tuple(oddities([stretch], strict)),
+        warnings=(*header.oddities, *oddities([stretch], strict)),
     )
 
 
@@ -96,11 +101,14 @@ class _Assembly:
     def record(self) -> Record:
         """Read all segments in order."""
         segments = list(self.header.segments)
+        self.warnings += self.header.oddities
         if segments[0].frames == 0 and segments[0].name != NULL:
             self._lay_out(self._ordinary(segments.pop(0)))
         frames = sum(x.frames for x in segments)
         if self.header.frames not in (0, frames):
             self._warn("the lengths of the segments do not add up to that of the record")
+        if frames < MIN_LENGTH_SHARE * self.header.frames:
+            raise Truncated("the WFDB header describes less than half of the record's length; send it whole")
         if frames == 0:
             raise EmptyFile("the WFDB record holds no samples")
         self._check_count(segments)
@@ -144,6 +152,8 @@ class _Assembly:
                 raise InvalidHeader("a segment of a WFDB record has segments itself; the format forbids it")
             if abs(header.rate_hz - self.header.rate_hz) > 1e-6 * self.header.rate_hz:
                 raise InvalidHeader("the segments of the WFDB record differ in their sampling rate")
+            for sentence in header.oddities:
+                self._warn(sentence)
             self.parsed[segment.name] = header
         return self.parsed[segment.name]
 

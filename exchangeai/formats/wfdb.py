@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from exchangeai.errors import Truncated
+from exchangeai.errors import EmptyFile, Truncated
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import pooled_age, sex_of, year_of
 from exchangeai.formats._wfdb_annotations import MAX_ANNOTATIONS, AnnotationFile, parse_annotations
@@ -47,6 +47,8 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         for i, x in enumerate(record.tracks)
     )
     annotations, odd = _annotations(root, files, record, leads, strict=options.strict)
+    if not leads and not annotations:
+        raise EmptyFile("the WFDB header declares no signals")
     recording = Recording(
         format="wfdb",
         leads=leads,

@@ -162,6 +162,38 @@ def test_a_null_signal_is_missing() -> None:
     assert recording.signal("II").tolist() == list(range(10))
 
 
+def test_a_data_set_that_names_files_from_its_root() -> None:
+    files = record("beats/r 1 500 10", "beats/r.dat 16 1 16 0 0 45 0 I", r_dat=TEN)
+    recording = read(files)
+    assert recording.signal("I").tolist() == list(range(10))
+    assert any("folder" in x for x in recording.warnings)
+    with pytest.raises(errors.InvalidHeader):
+        read(files, STRICT)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/r.dat", "../r.dat", "a/../r.dat", "a//r.dat", "./r.dat", "~/r.dat", "c:r.dat", "a\\r.dat", "-"],
+)
+def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
+    with pytest.raises(errors.UnsafeReference):
+        read(record("r 1 500 10", f"{name} 16 1 16 0 0 45 0 I", r_dat=TEN))
+
+
+def test_more_signal_lines_than_signals_are_allowed() -> None:
+    lines = ("r.dat 16 1 16 0 0 45 0 I", "r.dat 16 1 16 0 0 0 0 II")
+    recording = read(record("r 1 500 10", *lines, r_dat=TEN))
+    assert recording.signal("I").tolist() == list(range(10))
+    assert any("describes 2" in x for x in recording.warnings)
+
+
+def test_a_record_of_annotations_alone() -> None:
+    files = {"r.hea": b"r 0 100\n", "r.atr": b"\x64\x04\0\0"}
+    assert [(x.onset_s, x.label) for x in read(files).annotations] == [(1.0, "N")]
+    with pytest.raises(errors.EmptyFile):
+        read({"r.hea": b"r 0 100\n"})
+
+
 @pytest.mark.parametrize("size", range(10, 20))
 def test_a_truncated_record_is_read_from_half_on(size: int) -> None:
     files = record("r 1 500 10", "r.dat 16 1 16 0 0 45 0 I", r_dat=TEN[:size])

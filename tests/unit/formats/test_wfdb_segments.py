@@ -90,10 +90,18 @@ def test_a_cut_segment_ends_in_missing_values() -> None:
 
 
 def test_lengths_that_contradict_each_other_are_said() -> None:
-    files = small(record="m/4 2 500 99")
+    files = small(record="m/4 2 500 27")
     assert any("add up" in x for x in read(files).warnings)
     with pytest.raises(errors.InvalidHeader):
         read(files, STRICT)
+
+
+def test_a_public_header_that_lacks_a_segment_line() -> None:
+    files = small(record="m/5 2 500 25")
+    assert read(files).signal("I").size == 25
+    assert any("declares 5" in x for x in read(files).warnings)
+    with pytest.raises(errors.Truncated):
+        read(small("m1 10", record="m/2 2 500 25"))
 
 
 BAD: dict[str, tuple[dict[str, bytes], type[ExchangeaiError]]] = {

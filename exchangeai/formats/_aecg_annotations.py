@@ -44,14 +44,19 @@ class Findings:
 
     measured: dict[str, float] = field(default_factory=dict[str, float])
     """Of the series as a whole; the first set to say it counts."""
-    by_beat: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    """Of single beats."""
+    by_beat: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    """Of single beats: the elements with the values."""
     statements: list[str] = field(default_factory=list[str])
     annotations: list[Annotation] = field(default_factory=list[Annotation])
 
     def typical(self) -> dict[str, float]:
-        """Medians of what was measured beat by beat."""
-        return {key: float(median(x)) for key, x in self.by_beat.items()}
+        """Medians of what was measured beat by beat but not of the whole."""
+        found: dict[str, float] = {}
+        for key in self.by_beat.keys() - self.measured.keys():
+            amounts = [x for x in (_amount(key, value) for value in self.by_beat[key]) if x is not None]
+            if amounts:
+                found[key] = float(median(amounts))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +97,11 @@ def _walk(
         if text := _text(value):
             found.statements.append(text)
     elif code in _MEASURED:
-        if region.lead is None:
-            _measure(_MEASURED[code], value, found, in_beat=beat is not None)
+        key = _MEASURED[code]
+        if region.lead is None and beat is not None:
+            found.by_beat.setdefault(key, []).append(value)
+        elif region.lead is None and (amount := _amount(key, value)) is not None:
+            found.measured.setdefault(key, amount)
     elif is_beat:
         if region.lead is None and _bare(said) in _WAVES:
             _onset_and_offset(_WAVES[_bare(said)], region, offset_s, found)
@@ -123,22 +131,15 @@ def _text(value: Any) -> str:
     return next((x for x in written if x), "")
 
 
-def _measure(key: str, value: Any, found: Findings, *, in_beat: bool) -> None:
+def _amount(key: str, value: Any) -> float | None:
     pair = quantity(value)
     if pair is None:
-        return
+        return None
     if key.endswith("_ms"):
-        amount = milliseconds(*pair)
-    elif key.endswith("_deg"):
-        amount = pair[0] * (_DEGREES_PER_RADIAN if pair[1] == "rad" else 1.0)
-    else:
-        amount = per_minute(*pair)
-    if amount is None:
-        return
-    if in_beat:
-        found.by_beat.setdefault(key, []).append(amount)
-    else:
-        found.measured.setdefault(key, amount)
+        return milliseconds(*pair)
+    if key.endswith("_deg"):
+        return pair[0] * (_DEGREES_PER_RADIAN if pair[1] == "rad" else 1.0)
+    return per_minute(*pair)
 
 
 def _onset_and_offset(wave: str, region: _Region, offset_s: float, found: Findings) -> None:

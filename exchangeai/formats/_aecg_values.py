@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from exchangeai.formats._units import mv_per
 from exchangeai.formats._xml_fields import number
@@ -34,8 +33,7 @@ _TIME = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Instant:
+class Instant(NamedTuple):
     """A point in time (HL7 v3 TS), to the nanosecond."""
 
     date: datetime.date
@@ -86,11 +84,11 @@ def code_of(node: Any) -> str:
 
 def quantity(node: Any) -> tuple[float, str] | None:
     """Value and unit of a PQ; of an interval of PQ its centre. None where there is no number."""
-    for x in (node, child(node, "center")):
-        value = number(attribute(x, "value"))
-        if value is not None:
-            return value, attribute(x, "unit")
-    return None
+    value = number(attribute(node, "value"))
+    if value is None:
+        node = child(node, "center")
+        value = number(attribute(node, "value"))
+    return None if value is None else (value, attribute(node, "unit"))
 
 
 def exact(text: str) -> Fraction | None:
@@ -118,8 +116,8 @@ def mv_per_ucum(unit: str) -> float | None:
 
 def milliseconds(value: float, unit: str) -> float | None:
     """A duration in ms. No unit means ms, as the MDC codes for durations are defined."""
-    seconds = seconds_per(unit) if unit else Fraction(1, 1000)
-    return None if seconds is None else float(value * float(seconds * 1000))
+    per = _milliseconds_per(unit)
+    return None if per is None else value * per
 
 
 def per_minute(value: float, unit: str) -> float:
@@ -163,6 +161,12 @@ def begin_of(effective_time: Any) -> Instant | None:
         if found := instant(attribute(node, "value")):
             return found
     return None
+
+
+@lru_cache(maxsize=64)
+def _milliseconds_per(unit: str) -> float | None:
+    seconds = seconds_per(unit) if unit else Fraction(1, 1000)
+    return None if seconds is None else float(seconds * 1000)
 
 
 def _power(pattern: re.Pattern[str], unit: str) -> int | None:

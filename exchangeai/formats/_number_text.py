@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from exchangeai.errors import InvalidHeader
 
-_INTEGERS = b"0123456789- \t\r\n,"
 _MAX_DIGITS = 9
 _EMPTY_FIELD = re.compile(r"(?<=,)\s*(?=,)")
 _BLANK = re.compile(r"\s")
@@ -31,7 +30,7 @@ def numbers_in(text: str | None) -> npt.NDArray[Any]:
     if not text:
         return np.empty(0, np.int32)
     data = text.encode("ascii", "replace")
-    fast = None if b",," in data or data.translate(None, _INTEGERS) else _integers(data)
+    fast = None if b"," in data and b",," in data else _integers(data)
     return _any_numbers(text) if fast is None else fast
 
 
@@ -47,21 +46,21 @@ def scaled(numbers: npt.NDArray[Any], scale: float, offset: float = 0.0) -> npt.
 def _integers(data: bytes) -> npt.NDArray[np.int32] | None:
     """Decimal integers, all digits of one power of ten at a time; None when a word is no short integer."""
     chars = np.frombuffer(b" " + data + b" ", np.uint8)
-    blank = chars <= ord(",")
+    blank = (chars <= ord(" ")) | (chars == ord(","))
     edges = np.flatnonzero(blank[1:] != blank[:-1])
-    first, last = edges[0::2] + 1, edges[1::2]
-    if not first.size:
+    at = edges[1::2]
+    if not at.size:
         return np.empty(0, np.int32)
-    negative = chars[first] == ord("-")
-    digits = last - first - negative + 1
+    negative = chars.take(edges[0::2] + 1) == ord("-")
+    digits = at - edges[0::2] - negative
     longest = int(digits.max())
-    minus_signs = np.count_nonzero(chars == ord("-"))
-    if longest > _MAX_DIGITS or digits.min() < 1 or minus_signs != np.count_nonzero(negative):
-        return None
     digit = chars - np.uint8(ord("0"))
-    values = digit[last].astype(np.int32)
+    only_digits = np.count_nonzero(digit <= 9) == int(digits.sum())
+    if longest > _MAX_DIGITS or digits.min() < 1 or not only_digits:
+        return None
+    values = digit.take(at).astype(np.int32)
     for power in range(1, longest):
-        values += digit.take(last - power, mode="clip") * ((digits > power) * np.int32(10**power))
+        values += digit.take(at - power, mode="clip") * ((digits > power) * np.int32(10**power))
     np.negative(values, out=values, where=negative)
     return values
 

@@ -53,6 +53,7 @@ def parse_xml(data: bytes) -> Any:
         huge_tree=False,
         remove_comments=True,
         remove_pis=True,
+        remove_blank_text=True,
     )
     try:
         root: Any = etree.fromstring(_respelled(data), parser)

@@ -41,6 +41,7 @@ _START = re.compile(
 )
 _SIGNAL_START = re.compile(rb"[ \t]*(?P<file>[^\s#]+)[ \t]+\d{1,3}(?:[x:+]\d+)*(?:[ \t\r\n]|\Z)")
 _SEGMENT_START = re.compile(rb"[ \t]*[^\s#]+[ \t]+\d+[ \t]*(?:[\r\n]|\Z)")
+_IN_FOLDER = re.compile(r"[^\s/]+/")
 _WHEN = re.compile(rb"[ \t]+[\d.e+-]+(?:[ \t]+\d+(?:[ \t]+\d+:[\d:.]+(?:[ \t]+\d+/\d+/\d+)?)?)?[ \t]*")
 
 
@@ -158,7 +159,7 @@ def parse_header(data: bytes) -> Header:
 def _oddities(described: list[str], count: int, there: int) -> Iterator[str]:
     if there != count:
         yield f"the WFDB header declares {count} signals or segments but describes {there}"
-    if any("/" in x.split(None, 1)[0] for x in described):
+    if any(_IN_FOLDER.match(x) for x in described):
         yield "the WFDB header names files in a folder; those of the same names beside it were read"
 
 
@@ -206,6 +207,7 @@ def _signal(line: str) -> Signal:
     )
 
 
+@lru_cache(256)
 def _beside(name: str) -> str | None:
     """The name of the file that is meant in the header's own folder; None for what may mean anything else.
 

@@ -20,10 +20,12 @@ from exchangeai.formats._stated import rate_of, scale_of
 from exchangeai.formats._stored_length import shortfall
 from exchangeai.formats._units import mv_per
 from exchangeai.formats._warnings import in_words
-from exchangeai.formats._xml_fields import number_of, text_of
+from exchangeai.formats._xml_fields import fields_of, number, number_of, text_of
 from exchangeai.leads import DERIVABLE, STANDARD_12, canonical_lead, derive_limb_leads
 from exchangeai.recording import Lead
 
+_Fields = dict[str, str]
+"""Children of a `LeadData` element."""
 _TYPES = {1: np.dtype("i1"), 2: np.dtype("<i2"), 4: np.dtype("<i4")}
 _ODD_FLAGS = {
     "LeadOff": "the device says that the electrode was off",
@@ -88,10 +90,11 @@ def _leads(node: Any, nodes: Sequence[Any], options: ReadOptions, warnings: list
     if len(nodes) > _MAX_LEADS:
         raise InvalidHeader(f"a waveform holds {len(nodes)} leads; at most {_MAX_LEADS} are read")
     rate_hz = rate_of(options, rate_in(node, "SampleBase", "SampleExponent"))
+    fields = [fields_of(x) for x in nodes]
     leads: list[Lead] = []
     counts: list[tuple[int, int]] = []
     wrong: list[int] = []
-    for i, lead in enumerate(nodes):
+    for i, lead in enumerate(fields):
         data = _decoded(lead, options)
         numbers, declared = _numbers(lead, data)
         if not _intact(lead, data):
@@ -101,7 +104,7 @@ def _leads(node: Any, nodes: Sequence[Any], options: ReadOptions, warnings: list
             numbers = numbers[:declared]
         counts.append((numbers.size, declared))
         samples = scaled(numbers, _scale(lead, options))
-        name = canonical_lead(text_of(lead, "LeadID")[:64]) or f"channel {i + 1}"
+        name = canonical_lead(lead.get("LeadID", "")[:64]) or f"channel {i + 1}"
         leads.append(Lead(name=name, samples=samples, sampling_rate_hz=rate_hz))
     warnings += shortfall(counts, strict=options.strict)
     if wrong and options.strict:
@@ -110,14 +113,14 @@ def _leads(node: Any, nodes: Sequence[Any], options: ReadOptions, warnings: list
         )
     warnings += in_words(wrong, "the checksum (CRC-32) is wrong, the samples were altered")
     for flag, meaning in _ODD_FLAGS.items():
-        warnings += in_words([i + 1 for i, x in enumerate(nodes) if text_of(x, flag) == "TRUE"], meaning)
-    if any(number_of(x, "LeadTimeOffset") for x in nodes):
+        warnings += in_words([i + 1 for i, x in enumerate(fields) if x.get(flag) == "TRUE"], meaning)
+    if any(number(x.get("LeadTimeOffset", "")) for x in fields):
         warnings.append("leads begin at different times, which is not applied")
     return leads
 
 
-def _decoded(lead: Any, options: ReadOptions) -> bytes:
-    text = (lead.findtext("WaveFormData") or "").encode("ascii", "replace")
+def _decoded(lead: _Fields, options: ReadOptions) -> bytes:
+    text = lead.get("WaveFormData", "").encode("ascii", "replace")
     try:
         return binascii.a2b_base64(text)
     except binascii.Error as e:
@@ -128,25 +131,25 @@ def _decoded(lead: Any, options: ReadOptions) -> bytes:
         return binascii.a2b_base64(whole[: len(whole) // 4 * 4])
 
 
-def _numbers(lead: Any, data: bytes) -> tuple[npt.NDArray[Any], int]:
+def _numbers(lead: _Fields, data: bytes) -> tuple[npt.NDArray[Any], int]:
     """Samples as stored, and how many the file declares."""
-    kind = _TYPES.get(int(number_of(lead, "LeadSampleSize") or 2))
+    kind = _TYPES.get(int(number(lead.get("LeadSampleSize", "")) or 2))
     if kind is None:
         raise InvalidHeader("a lead declares samples that are not of 1, 2 or 4 bytes; export the file again")
     numbers = np.frombuffer(data[: len(data) // kind.itemsize * kind.itemsize], kind)
-    declared = number_of(lead, "LeadSampleCountTotal")
+    declared = number(lead.get("LeadSampleCountTotal", ""))
     return numbers, numbers.size if declared is None or declared < 0 else int(declared)
 
 
-def _intact(lead: Any, data: bytes) -> bool:
+def _intact(lead: _Fields, data: bytes) -> bool:
     """Whether the CRC-32 (ISO 3309, of the decoded bytes) is right; 0 and nothing stand for no checksum."""
-    stated = number_of(lead, "LeadDataCRC32")
+    stated = number(lead.get("LeadDataCRC32", ""))
     return not stated or int(stated) & 0xFFFFFFFF == zlib.crc32(data)
 
 
-def _scale(lead: Any, options: ReadOptions) -> float:
+def _scale(lead: _Fields, options: ReadOptions) -> float:
     """Millivolts per count."""
-    per_bit, unit = number_of(lead, "LeadAmplitudeUnitsPerBit"), text_of(lead, "LeadAmplitudeUnits")
+    per_bit, unit = number(lead.get("LeadAmplitudeUnitsPerBit", "")), lead.get("LeadAmplitudeUnits", "")
     if per_bit is None:
         if options.unit is None:
             raise MissingMetadata(

@@ -16,6 +16,13 @@ def text_of(node: Any, path: str) -> str:
     return "" if node is None else (node.findtext(path) or "").strip()
 
 
+def fields_of(node: Any) -> dict[str, str]:
+    """Texts of all children by name, the first of each: cheaper than `text_of` where many are wanted."""
+    if node is None:
+        return {}
+    return {x.tag: (x.text or "").strip() for x in node.iterchildren("*", reversed=True)}
+
+
 def number(written: str) -> float | None:
     """A finite number, or None."""
     try:

@@ -19,7 +19,7 @@ from exchangeai.formats._people import (
     year_of,
 )
 from exchangeai.formats._xml import parse_xml, root_name
-from exchangeai.formats._xml_fields import age_of, number_of, text_of
+from exchangeai.formats._xml_fields import age_of, fields_of, number, number_of, text_of
 from exchangeai.recording import Annotation, Filters, Identifiers, Patient, Recording, Series
 
 RANK = 20
@@ -117,13 +117,14 @@ def _measurements(root: Any) -> dict[str, float]:
         node = root.find(name)
         if node is None:
             continue
+        written = fields_of(node)
         for tag, key in _MEASURED.items():
-            value = number_of(node, tag)
+            value = number(written.get(tag, ""))
             if value is not None:
                 found.setdefault(key, value)
         rate_hz = rate_in(node, "ECGSampleBase", "ECGSampleExponent")
         for tag, key in _POSITIONS.items() if rate_hz else ():
-            value = number_of(node, tag)
+            value = number(written.get(tag, ""))
             if value is not None and rate_hz:
                 found.setdefault(key, value * 1000 / rate_hz)
     for parent, tag, key in (
@@ -152,9 +153,10 @@ def _beats(root: Any) -> tuple[Annotation, ...]:
     """QRS complexes; their times are in ms from the start of the rhythm."""
     found: list[Annotation] = []
     for node in root.iterfind("QRSTimesTypes/QRS"):
-        at_ms = number_of(node, "Time")
+        written = fields_of(node)
+        at_ms = number(written.get("Time", ""))
         if at_ms is not None:
-            kind = text_of(node, "Type")
+            kind = written.get("Type", "")
             detail = f"type {kind}" if kind.isdigit() else ""
             found.append(Annotation(onset_s=at_ms / 1000, label="QRS", detail=detail))
     return tuple(sorted(found, key=lambda x: x.onset_s))

@@ -110,12 +110,13 @@ def quantity_of(options: ReadOptions, in_file: str | None, guess: str = "") -> Q
 def size_guess(values: npt.NDArray[Any]) -> str:
     """In words, which unit the size of the samples makes likely; "" when none."""
     flat = values.reshape(-1)
-    flat = flat[:: max(1, flat.size // _GUESS_SAMPLES)].astype(np.float64)
-    flat = flat[np.isfinite(flat)]
-    if not flat.size:
-        return ""
-    low, high = np.percentile(flat, (0.5, 99.5))
-    spread = float(high - low)
+    with np.errstate(all="ignore"):
+        flat = flat[:: max(1, flat.size // _GUESS_SAMPLES)].astype(np.float64)
+        flat = flat[np.isfinite(flat)]
+        if not flat.size:
+            return ""
+        low, high = np.percentile(flat, (0.5, 99.5))
+        spread = float(high - low)
     if 50 <= spread <= 20_000:
         return " (a guess from their size, not applied: uV)"
     if 0.05 <= spread <= 20:

@@ -27,8 +27,9 @@ def rate_of_times(times: npt.NDArray[Any], per_s: float) -> tuple[float, list[st
 
     Raises InvalidHeader for times that do not increase, or with gaps.
     """
-    t = times.astype(np.float64) / per_s
-    steps = np.diff(t)
+    with np.errstate(all="ignore"):
+        t = times.astype(np.float64) / per_s
+        steps = np.diff(t)
     if steps.size == 0 or not np.isfinite(t).all() or t[-1] <= t[0]:
         raise InvalidHeader("the column of times does not increase; remove it and state `sampling_rate_hz`")
     span = float(t[-1] - t[0])

@@ -18,6 +18,7 @@ from exchangeai.errors import EmptyFile, InvalidHeader, Truncated
 from exchangeai.formats._named_facts import Value, is_fact, is_record
 from exchangeai.formats._named_values import records_of
 from exchangeai.formats._options import ReadOptions, ReadResult
+from exchangeai.formats._parquet_footer import parse_footer
 
 arrow: Any = _arrow
 parquet: Any = _parquet
@@ -56,7 +57,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         facts = _said(table.schema.metadata)
         nested = any(_depth(x.type) for x in table.schema)
         sources = list(_rows(table)) if nested else list(_runs(table))
-    except (arrow.ArrowException, OSError, MemoryError, OverflowError) as e:
+    except (arrow.ArrowException, OSError, OverflowError, UnicodeDecodeError) as e:
         raise InvalidHeader(
             f"the Parquet file is damaged or uses what is not read ({type(e).__name__}); write it again"
         ) from e
@@ -67,27 +68,17 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
 
 def _table(data: bytes) -> Any:
     """All columns that can be samples or facts, once the footer is known to declare no more than is read."""
+    footer = parse_footer(data)
+    if footer.columns > _MAX_COLUMNS:
+        raise InvalidHeader(f"the Parquet file has more than {_MAX_COLUMNS} columns; send the leads alone")
+    most = min(_MAX_BYTES + _BYTES_PER_BYTE * len(data), _FREE_BYTES + _MAX_RATIO * len(data))
+    if footer.uncompressed_bytes > most or 8 * footer.values > _MAX_BYTES + _BYTES_PER_BYTE * len(data):
+        raise InvalidHeader("the Parquet file declares far more samples than its size makes likely; split it")
     file = parquet.ParquetFile(
         arrow.BufferReader(data),
         thrift_string_size_limit=8 << 20,
         thrift_container_size_limit=1 << 20,
     )
-    footer = file.metadata
-    if footer.num_columns > _MAX_COLUMNS:
-        raise InvalidHeader(f"the Parquet file has more than {_MAX_COLUMNS} columns; send the leads alone")
-    total = cells = 0
-    for i in range(footer.num_row_groups):
-        group = footer.row_group(i)
-        for j in range(group.num_columns):
-            column = group.column(j)
-            if min(column.total_uncompressed_size, column.num_values, group.num_rows) < 0:
-                raise InvalidHeader("the footer of the Parquet file is impossible; write it again")
-            total += column.total_uncompressed_size
-            cells += max(column.num_values, group.num_rows)
-    cells = max(cells, footer.num_rows * footer.num_columns)
-    limit = _MAX_BYTES + _BYTES_PER_BYTE * len(data)
-    if max(total, 8 * cells) > limit or total > _FREE_BYTES + _MAX_RATIO * len(data):
-        raise InvalidHeader("the Parquet file declares far more samples than its size makes likely; split it")
     table = file.read(use_threads=False, use_pandas_metadata=False)
     table.validate(full=True)
     return table

@@ -84,10 +84,12 @@ def representative_beats(root: Any, warnings: list[str]) -> tuple[Series, ...]:
         if not rate_hz or rate_hz < 0 or not samples.size or len(leads) == _MAX_LEADS:
             warnings.append("a representative beat holds no samples or no rate; it is left out")
             continue
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (samples * (per_count * _MV_PER_UV)).astype(np.float32)
         leads.append(
             Lead(
                 name=canonical_lead(beat.get("leadname", "")[:_MAX_LEADS]) or f"channel {len(leads) + 1}",
-                samples=(samples * (per_count * _MV_PER_UV)).astype(np.float32),
+                samples=scaled,
                 sampling_rate_hz=checked_rate(rate_hz),
             )
         )
@@ -165,7 +167,8 @@ def _lead_by_lead(node: Any, signal: Any, options: ReadOptions, warnings: list[s
 
 def _lead(name: str, counts: npt.NDArray[Any], scale: _Scale) -> Lead:
     exact = counts if not scale.offset else counts - scale.offset
-    samples = np.multiply(exact, scale.mv_per_count, dtype=np.float64).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        samples = np.multiply(exact, scale.mv_per_count, dtype=np.float64).astype(np.float32)
     return Lead(name=name, samples=samples, sampling_rate_hz=scale.rate_hz)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 MAX_ANNOTATIONS = 1_000_000
 """Ten days of heart beats; what follows is cut off."""
@@ -16,6 +17,7 @@ _NOTE = 22
 _SYMBOLS: dict[int, str] = dict(
     zip((*range(1, 15), 16, *range(18, 42)), 'NLRaVFJASEj/Q~|sT*D"=pB^t+u?![]en@xf()r', strict=True)
 )
+_STANDARD = np.array(sorted(_SYMBOLS), np.uint16)
 _RESOLUTION = re.compile(r"## time resolution: *(\d+(?:\.\d*)?)")
 _DEFINITION = re.compile(r"(\d{1,2}) (\S+)")
 
@@ -46,6 +48,8 @@ def parse_annotations(data: bytes) -> AnnotationFile | None:
     an annotation: a long interval before it; its number, subtype, signal and text after it.
     """
     words = np.frombuffer(data, "<u2", len(data) // 2)
+    if _is_aha(words):
+        return None
     codes, values = words >> 10, words & 0x3FF
     label = codes <= _LAST_LABEL
     steps = np.where(label, values, 0).astype(np.int64)
@@ -81,6 +85,9 @@ def parse_annotations(data: bytes) -> AnnotationFile | None:
             label[at + 1 : after] = False
             steps[at + 1 : after] = 0
     places = np.flatnonzero(label[:end])
+    # Other files (pictures, documents) go on after what looks like an end, or have labels that nobody uses.
+    if words[end:].any() if whole else not np.isin(codes[places], _STANDARD).all():
+        return None
     owners = np.searchsorted(places, [x for x, _ in texts]) - 1
     columns = _Columns(
         times=np.cumsum(steps[:end])[places][:MAX_ANNOTATIONS].tolist(),
@@ -99,7 +106,14 @@ class _Columns:
     channels: list[int] | None
 
 
-def _channels(places: np.ndarray, changes: Sequence[tuple[int, int]]) -> list[int]:
+def _is_aha(words: npt.NDArray[np.uint16]) -> bool:
+    """Annotations of the AHA database: 16 bytes each, of which the first is 0 and the second a letter."""
+    first = words[::8]
+    letters = (first & 0xFF == 0) & (first > 0x2000) & (first < 0x7F00)
+    return words.size >= 16 and words.size % 8 == 0 and bool(letters.all())
+
+
+def _channels(places: npt.NDArray[np.intp], changes: Sequence[tuple[int, int]]) -> list[int]:
     """A signal number holds for the annotation before it and for those that follow."""
     first = np.searchsorted(places, [x for x, _ in changes]) - 1
     out = np.zeros(places.size, np.int64)

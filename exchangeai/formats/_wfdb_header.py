@@ -62,7 +62,7 @@ class Signal:
     file: str
     storage: Storage
     gain: float
-    """Stored units per `unit`; finite and not 0."""
+    """Stored units per `unit`; finite and not 0 where anything is stored."""
     baseline: float
     unit: str
     first: int
@@ -193,6 +193,11 @@ def _signal(line: str) -> Signal:
     storage = _storage(fields[1])
     null = fields[0] == NULL and storage.format == 0
     gain, baseline, unit = _scale(fields[2])
+    if (not math.isfinite(gain) or gain == 0) and not null:
+        raise InvalidHeader(
+            "a lead's gain in the WFDB header is zero or not a number, so its voltage is unknown; "
+            "put the device's gain into the header"
+        )
     zero = _integer(fields[4]) or 0
     first = _integer(fields[5])
     return Signal(
@@ -253,11 +258,6 @@ def _scale(field: str) -> tuple[float, float | None, str]:
     if found is None:
         raise _bad_line()
     gain = float(found["gain"])
-    if not math.isfinite(gain) or gain == 0:
-        raise InvalidHeader(
-            "a lead's gain in the WFDB header is zero or not a number, so its voltage is unknown; "
-            "put the device's gain into the header"
-        )
     baseline = float(found["baseline"]) if found["baseline"] else None
     if abs(baseline or 0) > 2**32:
         raise _out_of_bounds()

@@ -120,7 +120,8 @@ def _track(signal: Signal, samples: npt.NDArray[np.float32]) -> Track:
 
 def _frames_of(group: Sequence[Signal], files: Mapping[str, bytes]) -> int:
     name, storage = group[0].file, group[0].storage
-    if any((x.storage.format, x.storage.offset) != (storage.format, storage.offset) for x in group):
+    # Some headers give the offset of a file with its first signal only.
+    if any(x.storage.format != storage.format or x.storage.offset not in (0, storage.offset) for x in group):
         raise InvalidHeader("signals of one file differ in format or offset in the WFDB header")
     if name not in files:
         raise MissingFile("a signal file that the WFDB header names is not in the upload; send both together")

@@ -73,7 +73,7 @@ def _annotations(
     for name in sorted(set(files) - named - {root}):
         parsed = parse_annotations(files[name])
         if parsed is None:
-            odd.append("a file beside the record is neither signals nor annotations; it was not read")
+            odd.append("a file beside the record is neither signals nor MIT annotations; it was not read")
             continue
         if not parsed.whole:
             if strict:

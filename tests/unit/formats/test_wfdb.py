@@ -156,8 +156,15 @@ def test_a_skew_moves_whole_frames_and_ends_in_missing_values() -> None:
     assert np.isnan(recording.signal(0)[8:]).all()
 
 
+def test_an_offset_may_stand_with_the_first_signal_of_a_file_only() -> None:
+    lines = ("r.dat 16+2 1 16 0 0 0 0 I", "r.dat 16 1 16 0 0 0 0 II")
+    assert read(record("r 2 500 4", *lines, r_dat=TEN)).signal("II").tolist() == [2, 4, 6, 8]
+    with pytest.raises(errors.InvalidHeader):
+        read(record("r 2 500 4", *lines[::-1], r_dat=TEN))
+
+
 def test_a_null_signal_is_missing() -> None:
-    recording = read(record("r 2 500", "~ 0 200/mV 12 0 0 0 0 I", "r.dat 16 1 16 0 0 0 0 II", r_dat=TEN))
+    recording = read(record("r 2 500", "~ 0 0/mV 12 0 0 0 0 I", "r.dat 16 1 16 0 0 0 0 II", r_dat=TEN))
     assert np.isnan(recording.signal("I")).all()
     assert recording.signal("II").tolist() == list(range(10))
 

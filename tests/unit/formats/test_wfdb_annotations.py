@@ -150,8 +150,17 @@ def test_a_file_without_its_end_is_said(data: bytes) -> None:
         read(data, ReadOptions(strict=True))
 
 
-def test_other_bytes_beside_a_record_are_said() -> None:
-    recording = read(word(55, 1) + bytes(2))
+@pytest.mark.parametrize(
+    "data",
+    [
+        word(55, 1) + bytes(2),
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(200)),
+        b"%PDF-1.4\n%\1\2\3\4",
+        b"\0N\1\2\3\4\5\6\7\0\0\0\0\0\0\0" * 9,
+    ],
+)
+def test_other_bytes_beside_a_record_are_said(data: bytes) -> None:
+    recording = read(data)
     assert recording.annotations == ()
     assert any("neither" in x for x in recording.warnings)
 

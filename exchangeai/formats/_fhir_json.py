@@ -1,4 +1,4 @@
-"""FHIR JSON: parsed within limits, its resources found, and its values, which may be of any type, accessed."""
+"""FHIR JSON: parsed within limits, its resources found, its values, of whatever type, accessed."""
 
 from __future__ import annotations
 

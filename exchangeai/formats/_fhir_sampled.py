@@ -111,7 +111,7 @@ def _quantity(data: Json, options: ReadOptions, warnings: list[str]) -> tuple[fl
 
 
 def _rate(data: Json, dimensions: int, options: ReadOptions, warnings: list[str]) -> float:
-    """Samples per second; R4 counts milliseconds, R5 any unit of time. Raises MissingMetadata, InvalidHeader."""
+    """Hz; R4 counts milliseconds, R5 any unit of time. Raises MissingMetadata and InvalidHeader."""
     step, per_s = decimal(data.get("period")), 1000.0
     unit = text(data.get("intervalUnit"))
     offsets = text(data.get("offsets"))

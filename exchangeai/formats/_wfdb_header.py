@@ -35,7 +35,7 @@ _SCALE = re.compile(
     rf"(?P<gain>{_NUMBER})(?:\((?P<baseline>[+-]?\d+(?:\.\d*)?)\))?(?:/(?P<unit>.+))?", re.IGNORECASE
 )
 _START = re.compile(
-    rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n])*[ \t]*[^\s#]\S*?(?P<segments>/\d+)?[ \t]+(?P<signals>\d+)"
+    rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n])*[ \t]*[^\s#]\S{0,255}?(?P<segments>/\d+)?[ \t]+(?P<signals>\d+)"
     rb"(?P<rate>[ \t]+[+-]?[\d.naif][^\r\n]*)?[ \t]*(?:[\r\n]|\Z)(?:[ \t]*(?:#[^\r\n]*)?[\r\n])*",
     re.IGNORECASE,
 )

@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick check lint types protos protos-check lock bench bench-ingest chart clean
+.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz bench bench-ingest chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ protos: $(VENV)/.dev ## make the stubs from protos/
 
 protos-check: $(VENV)/.dev ## stubs are fresh, contracts are linted and break nothing
 	$(BIN)/python -m pytest -q tests/contract/test_protos.py
+
+fuzz: $(VENV)/.dev ## read 10,000 damaged files of every format (FORMATS="edf wfdb" for some, MUTANTS=n)
+	$(BIN)/python -m tests.fuzz $(FORMATS) --mutants $(or $(MUTANTS),10000)
 
 bench: $(VENV)/.run ## measure the pipeline: recordings a second, share of time by stage
 	$(BIN)/python -m benchmarks.bench_pipeline

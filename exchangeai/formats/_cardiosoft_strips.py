@@ -121,25 +121,30 @@ def _by_lead(
     """Samples as [leads, samples], whole blocks only.
 
     CardioSoft writes blocks, one line of text per lead, of one second each; other software writes one sample
-    of every lead at a time. Where Einthoven's law can tell them apart it does, otherwise the lines do.
+    of every lead at a time. Einthoven's law tells them apart; where it cannot, lines must be of one length.
     """
-    layouts: list[npt.NDArray[Any]] = []
-    per_line = {x.count(",") + (not x.rstrip().endswith(",")) for x in text.splitlines() if x.strip(" \t,")}
-    sizes = [per_line.pop()] if len(per_line) == 1 else []
-    for size in dict.fromkeys([*sizes, round(rate_hz), 1]):
-        blocks = stored.size // (len(names) * max(size, 1))
-        if size and blocks:
-            part = stored[: blocks * len(names) * size].reshape(blocks, len(names), size)
-            layouts.append(part.transpose(1, 0, 2).reshape(len(names), -1))
     places = {canonical_lead(x): i for i, x in enumerate(names)}
-    if all(x in places for x in _LIMB):
-        one, two, three = (places[x] for x in _LIMB)
-        for table in layouts:
-            # III = II - I, each rounded on its own.
-            if np.abs(table[two] - table[one] - table[three]).mean() <= 2.0:
-                return table
+    if not all(x in places for x in _LIMB):
+        per_line = {
+            x.count(",") + (not x.rstrip().endswith(",")) for x in text.splitlines() if x.strip(" \t,")
+        }
+        return _table(stored, len(names), per_line.pop()) if len(per_line) == 1 else None
+    one, two, three = (places[x] for x in _LIMB)
+    for size in (round(rate_hz), 1):
+        table = _table(stored, len(names), size)
+        # III = II - I, each rounded on its own.
+        if table is not None and np.abs(table[two] - table[one] - table[three]).mean() <= 2.0:
+            return table
+    return None
+
+
+def _table(stored: npt.NDArray[Any], leads: int, size: int) -> npt.NDArray[Any] | None:
+    """Samples as [leads, samples] from blocks of `size` samples of each lead in turn."""
+    blocks = stored.size // (leads * max(size, 1))
+    if not size or not blocks:
         return None
-    return layouts[0] if sizes and layouts else None
+    part = stored[: blocks * leads * size].reshape(blocks, leads, size)
+    return part.transpose(1, 0, 2).reshape(leads, -1)
 
 
 def _lead(

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from exchangeai.errors import InvalidHeader
 
-_MAX_DIGITS = 9
+_INTEGERS = b"0123456789- \t\r\n,"
+_BETWEEN = " \t\r\n,"
+_LARGEST = 1 << 62
 _EMPTY_FIELD = re.compile(r"(?<=,)\s*(?=,)")
 _BLANK = re.compile(r"\s")
 _PART_CHARS = 1 << 18
@@ -22,16 +24,15 @@ _NO_VALUE = frozenset(
 
 
 def numbers_in(text: str | None) -> npt.NDArray[Any]:
-    """Numbers of a text: int32 [n], or float64 [n] where some are fractions or missing (NaN).
+    """Numbers of a text: int64 [n], or float64 [n] where some are fractions or missing (NaN).
 
     Separators are blanks, line ends and commas; nothing between two commas is a missing value, a comma at the
     end of a line or of the text is none. Raises InvalidHeader for words that are no numbers.
     """
     if not text:
-        return np.empty(0, np.int32)
-    data = text.encode("ascii", "replace")
-    fast = None if b"," in data and b",," in data else _integers(data)
-    return _any_numbers(text) if fast is None else fast
+        return np.empty(0, np.int64)
+    numbers = _integers(text)
+    return _any_numbers(text) if numbers is None else numbers
 
 
 def scaled(numbers: npt.NDArray[Any], scale: float, offset: float = 0.0) -> npt.NDArray[np.float32]:
@@ -43,26 +44,24 @@ def scaled(numbers: npt.NDArray[Any], scale: float, offset: float = 0.0) -> npt.
         return samples.astype(np.float32)
 
 
-def _integers(data: bytes) -> npt.NDArray[np.int32] | None:
-    """Decimal integers, all digits of one power of ten at a time; None when a word is no short integer."""
-    chars = np.frombuffer(b" " + data + b" ", np.uint8)
-    blank = (chars <= ord(" ")) | (chars == ord(","))
-    edges = np.flatnonzero(blank[1:] != blank[:-1])
-    at = edges[1::2]
-    if not at.size:
-        return np.empty(0, np.int32)
-    negative = chars.take(edges[0::2] + 1) == ord("-")
-    digits = at - edges[0::2] - negative
-    longest = int(digits.max())
-    digit = chars - np.uint8(ord("0"))
-    only_digits = np.count_nonzero(digit <= 9) == int(digits.sum())
-    if longest > _MAX_DIGITS or digits.min() < 1 or not only_digits:
+def _integers(text: str) -> npt.NDArray[np.int64] | None:
+    """Decimal integers; None when something is not one."""
+    text = text.rstrip(_BETWEEN)
+    data = text.encode("ascii", "replace")
+    if data.translate(None, _INTEGERS):
         return None
-    values = digit.take(at).astype(np.int32)
-    for power in range(1, longest):
-        values += digit.take(at - power, mode="clip") * ((digits > power) * np.int32(10**power))
-    np.negative(values, out=values, where=negative)
-    return values
+    if not data:
+        return np.empty(0, np.int64)
+    digit = np.frombuffer(data, np.uint8) >= ord("0")
+    words = np.count_nonzero(digit[1:] > digit[:-1]) + int(digit[0])
+    try:
+        numbers = np.fromstring(text, np.int64, sep="," if "," in text else " ")
+    except ValueError:
+        return None
+    # It stops at what it cannot read, and at the largest numbers that it can hold.
+    if numbers.size != words or not digit[-1] or not -_LARGEST < numbers.min() <= numbers.max() < _LARGEST:
+        return None
+    return numbers
 
 
 def _any_numbers(text: str) -> npt.NDArray[np.float64]:

@@ -61,6 +61,10 @@ def dataset_value(
     _must_be_inside(dataset)
     if dataset.shape is None or dataset.size == 0 or "MATLAB_empty" in dataset.attrs:
         return None
+    stored = dataset.id.get_type()
+    if not _is_plain(stored) and not isinstance(stored, h5py.h5t.TypeCompoundID | h5py.h5t.TypeReferenceID):
+        warnings.append("a data set of variable length or of objects was left out")
+        return None
     kind = dataset.dtype
     if h5py.check_string_dtype(kind) is not None and kind.kind == "O":
         if dataset.size > _MAX_TEXTS:
@@ -91,7 +95,7 @@ def attributes(thing: Any, budget: Budget) -> dict[str, Value]:
     for name in list(thing.attrs)[:_MAX_ATTRIBUTES]:
         identity = thing.attrs.get_id(name)
         size = 0 if identity.shape is None else math.prod(identity.shape) * int(identity.dtype.itemsize)
-        if not 0 < size <= _MAX_ATTRIBUTE_BYTES or h5py.check_ref_dtype(identity.dtype) is not None:
+        if not 0 < size <= _MAX_ATTRIBUTE_BYTES or not _is_plain(identity.get_type()):
             continue
         budget.take(size)
         value: Any = thing.attrs[name]
@@ -106,6 +110,12 @@ def attributes(thing: Any, budget: Budget) -> dict[str, Value]:
         elif np.asarray(value).dtype.kind in "iufSU":
             found[name] = np.asarray(value)
     return found
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a type is that of numbers or texts; the library crashes on damaged ones of other kinds."""
+    types = h5py.h5t
+    return isinstance(kind, types.TypeStringID | types.TypeIntegerID | types.TypeFloatID)
 
 
 def _spelled(codes: npt.NDArray[Any]) -> str:

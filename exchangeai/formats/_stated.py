@@ -180,9 +180,11 @@ def _leads_guess(table: npt.NDArray[Any]) -> str:
 
 
 def _scaled(column: npt.NDArray[Any], scale: float) -> npt.NDArray[np.float32]:
-    if scale == 1:
-        return np.ascontiguousarray(column, np.float32)
-    return (column.astype(np.float64) * scale).astype(np.float32)
+    if scale == 1 and column.dtype == np.float32:
+        return np.ascontiguousarray(column)
+    with np.errstate(all="ignore"):
+        # Numbers beyond float32 become infinite, which counts as missing.
+        return (column.astype(np.float64) * scale).astype(np.float32)
 
 
 def _must_agree(in_file: Sequence[str], stated: Sequence[str]) -> None:

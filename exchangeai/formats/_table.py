@@ -31,6 +31,8 @@ _NULLS = [
     "", "NA", "N/A", "n/a", "na", "nan", "NaN", "NAN", "Nan", "-nan", "null", "NULL", "Null", "none", "None",
     "NONE", "missing", "-", "--", "---", ".", "#N/A",
 ]  # fmt: skip
+_ZONE = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _NOTE_LINE = re.compile(rb"(?m)^[ \t]*(?:#|%|//)[^\r\n]*")
 _BLANKS = re.compile(rb"[ \t]+")
@@ -106,6 +108,15 @@ def _body(text: bytes, layout: Layout) -> tuple[bytes, bool]:
 
 
 def _parsed(body: bytes, layout: Layout, columns: int) -> Any:
+    """The library's table: numbers where the first row has some; types are inferred only when that fails."""
+    numbers = {str(i): arrow.float64() for i in range(columns) if i not in layout.words}
+    try:
+        return _parsed_as(body, layout, columns, numbers)
+    except InvalidHeader:
+        return _parsed_as(body, layout, columns, {})
+
+
+def _parsed_as(body: bytes, layout: Layout, columns: int, types: dict[str, Any]) -> Any:
     names = [str(i) for i in range(columns)]
     try:
         return arrow_csv.read_csv(
@@ -120,6 +131,7 @@ def _parsed(body: bytes, layout: Layout, columns: int) -> Any:
                 ignore_empty_lines=columns > 1,
             ),
             convert_options=arrow_csv.ConvertOptions(
+                column_types=types,
                 null_values=_NULLS,
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
@@ -173,12 +185,16 @@ def _clock_column(found: Any) -> Column:
     words = [str(x).strip(" []'").replace(",", ".") for x in found.to_pylist()]
     try:
         if "-" in words[0][:8]:
-            words = [re.sub(r"(?:Z|[+-]\d\d:?\d\d)$", "", x) for x in words]
+            words = [_ZONE.sub("", x) for x in words]
+            if not all(map(_DATE.fullmatch, words)):
+                raise ValueError
             return Column(
                 values=None, times_ns=np.array(words, "datetime64[ns]").astype(np.int64), dated=True
             )
         parts = [x.split(":") for x in words]
         fields = np.array(parts, np.float64)
+        if fields.shape[1] > 3:
+            raise ValueError
     except ValueError as e:
         raise InvalidHeader("the column of times holds words; correct it, or remove it") from e
     weights = np.array([3600.0, 60.0, 1.0][-fields.shape[1] :])

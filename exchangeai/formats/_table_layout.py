@@ -15,6 +15,7 @@ MAX_COLUMNS = 1024
 LOOK_BYTES = 1 << 16
 NOTE_MARKS = ("#", "%", "//")
 _MAX_LINES_ABOVE = 60
+_MAX_LINES = 120
 _CHECKED_ROWS = 10
 _DELIMITERS = ("\t", ";", "|", ",", None)
 _EMPTY = r"(?:na|n/a|nan|null|none|missing|-+|\.)?"
@@ -45,6 +46,8 @@ class Layout:
     above: int
     """Lines before the first row."""
     columns: int
+    words: frozenset[int]
+    """Columns whose first cell is no number."""
     names: tuple[str, ...] | None
     units: tuple[str, ...] | None
     """From a line of their own under the names."""
@@ -77,9 +80,9 @@ def decoded(data: bytes) -> bytes | None:
 def layout_of(text: bytes, *, whole: bool) -> Layout | None:
     """The layout of a text whose beginning (or all of it, `whole`) is given; None when it is no table."""
     window = text[:LOOK_BYTES]
-    lines = _LINE_END.split(window.decode("utf-8", "replace"))
+    lines = _LINE_END.split(window.decode("utf-8", "replace"), maxsplit=_MAX_LINES)
     cut = not whole or len(text) > LOOK_BYTES
-    if cut and len(lines) > 1:
+    if (cut or len(lines) > _MAX_LINES) and len(lines) > 1:
         lines.pop()
     if lines[0].lstrip()[:1] in ("{", "[", "<"):
         return None
@@ -138,7 +141,7 @@ def _row_layout(
         columns = len(cells)
         above = [x for _, x in others]
         names, units, taken = _header(above, delimiter, columns)
-        if delimiter == "," and columns == 2 and _is_decimal_comma(line, names, others, lines[at : at + 200]):
+        if delimiter == "," and columns == 2 and _is_decimal_comma(line, names, others, lines[at : at + 100]):
             delimiter, columns = None, 1
             names, units, taken = _header(above, delimiter, columns)
         if words and not (names and _has_lead(names)):
@@ -155,6 +158,7 @@ def _row_layout(
             decimal_comma=any("," in x for row in rows for x in _cells(row, delimiter, quote)),
             above=at,
             columns=columns,
+            words=frozenset(i for i, x in enumerate(numbers) if not x) if columns > 1 else frozenset(),
             names=names,
             units=units,
             notes=tuple(x.strip().lstrip("#%/").strip() for x in kept),

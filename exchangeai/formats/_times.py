@@ -61,7 +61,7 @@ def deduced_unit(times: npt.NDArray[Any]) -> tuple[float | None, str]:
     low, high = _POSSIBLE_HZ
     for per_s, word in _WORDS.items():
         if step > 0 and low < per_s / step < high:
-            if (t == np.rint(t)).all():
+            if not (t % 1).any():
                 guess = f" (a guess, not applied: {_short(per_s / step):g}, if the times are {word})"
                 return None, "" if step == 1 else guess
             return per_s, f"the times state no unit; only {word} make a possible rate"

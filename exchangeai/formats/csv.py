@@ -168,7 +168,7 @@ def _is_empty(column: Column) -> bool:
 
 
 def _leads(sheet: _Sheet, remarks: Remarks, options: ReadOptions) -> tuple[Lead, ...]:
-    table = np.column_stack(sheet.values)
+    table = np.stack(sheet.values).T
     parts = [name_and_unit(x) for x in sheet.names] if sheet.names is not None else None
     names = [x for x, _ in parts] if parts is not None else None
     if names is None and len(remarks.leads) >= table.shape[1]:

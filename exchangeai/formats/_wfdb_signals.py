@@ -59,18 +59,19 @@ def blocks_of(data: bytes, group: Sequence[Signal], frames: int) -> list[tuple[s
     widths = [x.storage.samples_per_frame for x in group]
     if kind in FLAC_FORMATS:
         return [(slice(0, len(group)), _flac(data, offset, frames * widths[0], widths[0]))]
-    if kind == 212 and len(group) % 2 == 0 and set(widths) == {1}:
-        return [(slice(0, len(group)), _pairs_by_signal(data, offset, len(group), frames))]
-    table = _stored(data, kind, offset, frames * sum(widths)).reshape(frames, sum(widths))
+    if kind == 212 and sum(widths) % 2 == 0:
+        columns: Block = _pairs_by_column(data, offset, sum(widths), frames)
+    else:
+        columns = _stored(data, kind, offset, frames * sum(widths)).reshape(frames, sum(widths)).T
+    # A column holds one place of all frames: [places, frames]; a signal has as many as its samples per frame.
+    count, width = len(group), widths[0]
     if len(set(widths)) == 1:
-        # [frames, signals, samples of a frame] -> [signals, samples]
-        cube = table.reshape(frames, len(group), widths[0])
-        by_signal = np.ascontiguousarray(cube.transpose(1, 0, 2)).reshape(len(group), -1)
-        parts = [(slice(0, len(group)), by_signal)]
+        by_signal = np.ascontiguousarray(columns.reshape(count, width, frames).transpose(0, 2, 1))
+        parts = [(slice(0, count), by_signal.reshape(count, frames * width))]
     else:
         ends = np.cumsum(widths).tolist()
         parts = [
-            (slice(i, i + 1), np.ascontiguousarray(table[:, end - width : end]).reshape(1, -1))
+            (slice(i, i + 1), np.ascontiguousarray(columns[end - width : end].T).reshape(1, -1))
             for i, (width, end) in enumerate(zip(widths, ends, strict=True))
         ]
     return [(at, _finished(block, kind, group[at])) for at, block in parts]
@@ -125,7 +126,7 @@ def _stored(data: bytes, kind: int, offset: int, samples: int) -> Block:
         return wide.view("<i4").reshape(-1) >> 8
     if kind == 212:
         padded = _padded(data, offset, math.ceil(samples * 3 / 2), 3)
-        return _pairs_by_signal(padded, 0, 2, padded.size // 3).T.reshape(-1)[:samples]
+        return _pairs_by_column(padded, 0, 2, padded.size // 3).T.reshape(-1)[:samples]
     size = samples // 3 * 4 + _TAIL_BYTES[kind][samples % 3]
     padded = _padded(data, offset, size, 4)
     if kind == 310:
@@ -138,14 +139,16 @@ def _stored(data: bytes, kind: int, offset: int, samples: int) -> Block:
     return (ten << 6) >> 6
 
 
-def _pairs_by_signal(data: bytes | npt.NDArray[np.uint8], offset: int, signals: int, frames: int) -> Block:
-    """Format 212 with whole pairs in a frame: [signals, frames] without an array in the file's order."""
-    raw = np.frombuffer(data, np.uint8, frames * signals // 2 * 3, offset)
-    out = np.empty((signals, frames), np.int16)
+def _pairs_by_column(
+    data: bytes | npt.NDArray[np.uint8], offset: int, columns: int, frames: int
+) -> npt.NDArray[np.int16]:
+    """Format 212 with whole pairs in a frame: [columns, frames] without an array in the file's order."""
+    raw = np.frombuffer(data, np.uint8, frames * columns // 2 * 3, offset)
+    out = np.empty((columns, frames), np.int16)
     if frames == 0:
         return out
     # Three bytes a, b, c hold b's low nibble over a, and b's high nibble over c: two overlapping words.
-    shape, strides = (signals // 2, frames), (3, signals // 2 * 3)
+    shape, strides = (columns // 2, frames), (3, columns // 2 * 3)
     first, second = out[0::2], out[1::2]
     first[:] = np.ndarray(shape, "<i2", raw, 0, strides)
     second[:] = np.ndarray(shape, ">i2", raw, 1, strides)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -39,15 +40,35 @@ class MferChannel:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Frame:
-    """Samples of all channels, [sequence, sample] each."""
+class Layout:
+    """How the channels of a frame lie in a sequence."""
 
     channels: tuple[MferChannel, ...]
-    samples: tuple[npt.NDArray[Any], ...]
-    found_and_declared: tuple[tuple[int, int], ...]
-    """Numbers of samples of each channel."""
+    starts: tuple[int, ...]
+    """First byte of each channel's block."""
+    sequence_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frame:
+    """Sequences of blocks: in each, a block of every channel."""
+
+    layout: Layout
+    data: memoryview
+    sequences: int
+    """So many are there; a file that ends early has fewer than `declared`."""
+    declared: int
     cut_within: bool
     """The samples end within a sequence."""
+
+    def samples(self, i: int) -> npt.NDArray[Any]:
+        """Of one channel, as stored, [sequence * sample]."""
+        channel = self.layout.channels[i]
+        kind = np.dtype(channel.kind)
+        if not self.sequences:
+            return np.zeros(0, kind)
+        shape, strides = (self.sequences, channel.block), (self.layout.sequence_bytes, kind.itemsize)
+        return np.ndarray(shape, kind, self.data, self.layout.starts[i], strides).reshape(-1)
 
 
 @dataclass(kw_only=True)
@@ -56,8 +77,8 @@ class _State:
     count: int = 1
     whole: dict[int, bytes] = field(default_factory=dict[int, bytes])
     own: dict[int, dict[int, bytes]] = field(default_factory=dict[int, dict[int, bytes]])
-    channels: tuple[MferChannel, ...] = ()
-    """As described by the above; empty when that has changed since."""
+    layout: Layout | None = None
+    """As described by the above; None when that has changed since."""
     described: int = 0
     parts: int = 0
 
@@ -71,7 +92,7 @@ def frames_in(definitions: Iterable[Definition]) -> tuple[list[Frame], list[tupl
         if x.tag == tags.DATA:
             frames.append(_frame(state, x))
             continue
-        state.channels = ()
+        state.layout = None
         if x.tag == tags.BYTE_ORDER:
             state.big_endian = not (len(x.value) and x.value[0] == 1)
         elif x.tag == tags.CHANNELS and x.channel is None:
@@ -102,37 +123,33 @@ def number(value: bytes, big_endian: bool, *, signed: bool = False) -> int:
 def _frame(state: _State, data: Definition) -> Frame:
     if not 0 < state.count <= _MAX_CHANNELS:
         raise InvalidHeader(f"the MFER file declares {state.count} channels (1 to {_MAX_CHANNELS} are read)")
-    if not state.channels:
-        state.channels = tuple(_channel(state, i) for i in range(state.count))
+    layout = state.layout
+    if layout is None:
+        layout = state.layout = _layout(tuple(_channel(state, i) for i in range(state.count)))
         state.described += state.count
     state.parts += state.count
     if state.described > _MAX_DESCRIBED or state.parts > _MAX_PARTS:
         raise InvalidHeader("the MFER file describes its channels too often; send its parts apart")
-    channels = state.channels
-    widths = [x.block * np.dtype(x.kind).itemsize for x in channels]
-    sequence_bytes = sum(widths)
     held = len(data.value) + data.missing_bytes
-    stated = {x.sequences for x in channels}
+    stated = {x.sequences for x in layout.channels}
     if len(stated) > 1:
         raise InvalidHeader("the channels of the MFER file end at different times, which is not read")
     declared = stated.pop()
     if declared is None:
-        declared = held // sequence_bytes
-    whole = min(declared, len(data.value) // sequence_bytes)
-    samples: list[npt.NDArray[Any]] = []
-    start = 0
-    for channel, width in zip(channels, widths, strict=True):
-        kind = np.dtype(channel.kind)
-        shape, strides = (whole, channel.block), (sequence_bytes, kind.itemsize)
-        empty = np.zeros((0, 1), kind)
-        samples.append(np.ndarray(shape, kind, data.value, start, strides) if whole else empty)
-        start += width
+        declared = held // layout.sequence_bytes
+    whole = min(declared, len(data.value) // layout.sequence_bytes)
     return Frame(
-        channels=channels,
-        samples=tuple(samples),
-        found_and_declared=tuple((whole * x.block, declared * x.block) for x in channels),
-        cut_within=whole == declared and held > declared * sequence_bytes,
+        layout=layout,
+        data=data.value,
+        sequences=whole,
+        declared=declared,
+        cut_within=whole == declared and held > declared * layout.sequence_bytes,
     )
+
+
+def _layout(channels: tuple[MferChannel, ...]) -> Layout:
+    *starts, end = accumulate((x.block * np.dtype(x.kind).itemsize for x in channels), initial=0)
+    return Layout(channels=channels, starts=tuple(starts), sequence_bytes=end)
 
 
 def _channel(state: _State, i: int) -> MferChannel:

@@ -120,15 +120,16 @@ def _size(lead: Lead, channel: Channel, last: Stretch) -> int:
 
 
 def _spread(lead: Lead, channel: Channel, stretches: Sequence[Stretch]) -> Lead:
-    out = np.full(_size(lead, channel, stretches[-1]) + len(stretches), np.nan, np.float32)
-    end = 0
-    for at in stretches:
-        part = _part(lead, channel, at).samples
-        # Rounding may not lay a stretch over the end of the one before.
-        start = max(round(at.start_s * lead.sampling_rate_hz), end)
-        end = start + part.size
-        out[start:end] = part
-    return Lead(name=lead.name, samples=out[:end], sampling_rate_hz=lead.sampling_rate_hz, unit=lead.unit)
+    width = channel.samples_per_record
+    before = np.asarray([x.first * width for x in stretches])
+    sizes = np.asarray([x.count * width for x in stretches])
+    rounded = np.rint(np.asarray([x.start_s for x in stretches]) * lead.sampling_rate_hz).astype(np.int64)
+    # How far each stretch moves; never less than the one before: rounding may lay no two over each other.
+    moved = np.maximum.accumulate(rounded - before)
+    out = np.full(int(before[-1] + moved[-1] + sizes[-1]), np.nan, np.float32)
+    for first, size, by in zip(before.tolist(), sizes.tolist(), moved.tolist(), strict=True):
+        out[first + by : first + by + size] = lead.samples[first : first + size]
+    return Lead(name=lead.name, samples=out, sampling_rate_hz=lead.sampling_rate_hz, unit=lead.unit)
 
 
 def _part(lead: Lead, channel: Channel, at: Stretch) -> Lead:

@@ -11,7 +11,7 @@ import numpy as np
 from exchangeai.errors import EmptyFile, InvalidHeader, MissingMetadata
 from exchangeai.formats import _mfer_tags as tags
 from exchangeai.formats._mfer_facts import MferFacts, facts_in, text_of
-from exchangeai.formats._mfer_frames import Frame, MferChannel, frames_in
+from exchangeai.formats._mfer_frames import Frame, Layout, MferChannel, frames_in
 from exchangeai.formats._mfer_walk import definitions_in, is_mfer
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._stated import rate_of
@@ -23,6 +23,7 @@ from exchangeai.recording import MILLIVOLT, Annotation, Identifiers, Lead, Patie
 
 RANK = 40
 _EXPERIMENTAL = "MFER is read experimentally: check the result"
+_MAX_GROUPS = 1000
 
 
 def sniff(files: Mapping[str, bytes]) -> bool:
@@ -37,12 +38,14 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         raise EmptyFile("the MFER file holds no samples")
     facts = facts_in(others)
     warnings = [_EXPERIMENTAL]
-    warnings += shortfall([y for x in frames for y in x.found_and_declared], strict=options.strict)
+    warnings += shortfall([(x.sequences, x.declared) for x in frames], strict=options.strict)
     if any(x.cut_within for x in frames):
         warnings.append("the samples end within a sequence, or go on after the last: those were left out")
     if tags.POINTER in {tag for tag, _, _ in others}:
         warnings.append("the file places its frames in time, which is not read: they follow each other here")
     groups = _groups(frames)
+    if len(groups) > _MAX_GROUPS:
+        raise InvalidHeader(f"the MFER file describes its channels anew more than {_MAX_GROUPS} times")
     rhythms = [x for x in groups if not x.dominant_beat] or groups
     first, *rest = [_leads(x, facts, options) for x in rhythms]
     medians = [_leads(x, facts, options) for x in groups if x.dominant_beat and x not in rhythms]
@@ -78,12 +81,20 @@ class _Group:
 
 def _groups(frames: Sequence[Frame]) -> list[_Group]:
     found: dict[tuple[object, ...], list[Frame]] = {}
+    of_layout: dict[int, list[Frame]] = {}
     for frame in frames:
-        # How many sequences a frame holds tells nothing of its channels.
-        key = tuple((x.kind, x.waveform, x.lead_code, x.lead_text, x.interval, x.resolution, x.offset, x.null)
-                    for x in frame.channels)  # fmt: skip
-        found.setdefault(key, []).append(frame)
-    return [_Group(channels=x[0].channels, frames=x) for x in found.values()]
+        if id(frame.layout) not in of_layout:
+            of_layout[id(frame.layout)] = found.setdefault(_description(frame.layout), [])
+        of_layout[id(frame.layout)].append(frame)
+    return [_Group(channels=x[0].layout.channels, frames=x) for x in found.values()]
+
+
+def _description(layout: Layout) -> tuple[object, ...]:
+    """Equal for frames that can be joined: how many samples they hold tells nothing of their channels."""
+    return tuple(
+        (x.kind, x.waveform, x.lead_code, x.lead_text, x.interval, x.resolution, x.offset, x.null)
+        for x in layout.channels
+    )
 
 
 def _leads(group: _Group, facts: MferFacts, options: ReadOptions) -> tuple[Lead, ...]:
@@ -92,7 +103,7 @@ def _leads(group: _Group, facts: MferFacts, options: ReadOptions) -> tuple[Lead,
         if channel.status:
             continue
         scale, unit = _scale(channel, options)
-        stored = np.concatenate([x.samples[i].reshape(-1) for x in group.frames]).astype(np.float64)
+        stored = np.concatenate([x.samples(i) for x in group.frames]).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             samples = ((stored + channel.offset) * scale).astype(np.float32)
         if channel.null is not None:

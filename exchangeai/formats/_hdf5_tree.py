@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import ExchangeaiError, InvalidHeader, Truncated, UnsafeReference
-from exchangeai.formats._hdf5_heaps import check_heaps
+from exchangeai.formats._hdf5_bytes import check_bytes
 from exchangeai.formats._hdf5_values import Budget, attributes, dataset_value
 from exchangeai.formats._named_facts import Value, is_fact, is_record, names_ecg, texts
 from exchangeai.formats._named_values import no_samples, records_of
@@ -64,7 +64,7 @@ def records_in(
     MissingMetadata as for other containers.
     """
     walk = _Walk(matlab=reversed_axes, budget=Budget.of(len(data)))
-    check_heaps(data)
+    check_bytes(data)
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             sources = list(_sources(file, "", {}, walk, 0))

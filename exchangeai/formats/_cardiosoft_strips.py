@@ -45,8 +45,8 @@ def clock_s(node: Any) -> float | None:
     return None if minute is None and second is None else 60 * (minute or 0.0) + (second or 0.0)
 
 
-def strips(root: Any, options: ReadOptions, warnings: list[str]) -> list[Strip]:
-    """Everything that holds samples, in the order of the file.
+def strips(root: Any, options: ReadOptions, warnings: list[str], *, cut: bool) -> list[Strip]:
+    """Everything that holds samples, in the order of the file; where it is cut, only what has all leads.
 
     Raises MissingMetadata for a rate or a resolution that is not stated, Truncated and InvalidHeader.
     """
@@ -57,11 +57,13 @@ def strips(root: Any, options: ReadOptions, warnings: list[str]) -> list[Strip]:
     if len(holders) + len(disclosed) > _MAX_STRIPS:
         raise InvalidHeader(f"the file holds more than {_MAX_STRIPS} strips; export it in parts")
     for holder in holders:
+        if cut and number_of(holder, "NumberOfLeads") != len(holder.findall("WaveformData")):
+            continue
         leads = _leads(holder, options, warnings, seen)
         if leads:
             kind: Kind = "median" if holder.tag.startswith("Median") or _within_median(holder) else "strip"
             found.append(Strip(kind=kind, leads=leads, start_s=clock_s(holder.find("Time")), node=holder))
-    for holder in disclosed:
+    for holder in disclosed if not cut else ():
         leads = _full_disclosure(holder, options, warnings, seen)
         if leads:
             start_s = clock_s(holder.find("StartTime"))

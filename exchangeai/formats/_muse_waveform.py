@@ -52,14 +52,19 @@ def rate_in(node: Any, base: str, exponent: str) -> float | None:
     return checked_rate(value * 10.0**power if power >= 0 else value / 10.0**-power)
 
 
-def waveforms(root: Any, options: ReadOptions, warnings: list[str]) -> list[Waveform]:
-    """All waveforms in the order of the file. Raises MissingMetadata, Truncated and InvalidHeader."""
+def waveforms(root: Any, options: ReadOptions, warnings: list[str], *, cut: bool) -> list[Waveform]:
+    """All waveforms in the order of the file; of a file that is cut, those with all their leads.
+
+    Raises MissingMetadata, Truncated and InvalidHeader.
+    """
     found: list[Waveform] = []
     for node in root.iter("Waveform"):
         kind = text_of(node, "WaveformType").casefold()
         if not kind:
             warnings.append("a waveform does not say whether it is rhythm or median; it counts as rhythm")
         nodes = node.findall("LeadData")
+        if cut and number_of(node, "NumberofLeads") != len(nodes):
+            continue
         if nodes:
             leads = _leads(node, nodes, options, warnings)
             found.append(Waveform(is_median=kind == "median", leads=with_limb_leads(leads), node=node))
@@ -120,14 +125,14 @@ def _leads(node: Any, nodes: Sequence[Any], options: ReadOptions, warnings: list
 
 
 def _decoded(lead: _Fields, options: ReadOptions) -> bytes:
-    text = lead.get("WaveFormData", "").encode("ascii", "replace")
+    text = lead.get("WaveFormData", "")
     try:
         return binascii.a2b_base64(text)
-    except binascii.Error as e:
+    except ValueError as e:
         # Cut or damaged: whole groups of four characters can still be decoded.
         if options.strict:
             raise InvalidHeader("the samples of a lead are no valid base64; export the file again") from e
-        whole = text.translate(None, _NOT_BASE64)
+        whole = text.encode("ascii", "replace").translate(None, _NOT_BASE64)
         return binascii.a2b_base64(whole[: len(whole) // 4 * 4])
 
 

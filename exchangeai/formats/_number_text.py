@@ -14,6 +14,7 @@ from exchangeai.errors import InvalidHeader
 _INTEGERS = b"0123456789- \t\r\n,"
 _BETWEEN = " \t\r\n,"
 _LARGEST = 1 << 62
+_ABSURD = 1e15
 _EMPTY_FIELD = re.compile(r"(?<=,)\s*(?=,)")
 _BLANK = re.compile(r"\s")
 _PART_CHARS = 1 << 18
@@ -36,12 +37,18 @@ def numbers_in(text: str | None) -> npt.NDArray[Any]:
 
 
 def scaled(numbers: npt.NDArray[Any], scale: float, offset: float = 0.0) -> npt.NDArray[np.float32]:
-    """`numbers * scale + offset`; what no float32 holds becomes infinite, which counts as missing later."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        samples = numbers * scale
-        if offset:
-            samples += offset
-        return samples.astype(np.float32)
+    """`numbers * scale + offset`, computed in float64.
+
+    Raises InvalidHeader for scales and offsets that no measurement has. What no float32 holds becomes
+    infinite, which counts as missing later.
+    """
+    if not (abs(scale) < _ABSURD and abs(offset) < _ABSURD):
+        raise InvalidHeader("a lead has a scale or an origin that no measurement has; export the file again")
+    if numbers.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (numbers * scale + offset).astype(np.float32)
+    samples = numbers * scale
+    return (samples + offset if offset else samples).astype(np.float32)
 
 
 def _integers(text: str) -> npt.NDArray[np.int64] | None:

@@ -34,6 +34,28 @@ def root_name(data: bytes) -> str | None:
     return root[2] if root else None
 
 
+def parse_available(data: bytes, *, strict: bool) -> tuple[Any, list[str]]:
+    """The root element, and a warning where the document is cut: elements that were open end at the cut.
+
+    The reader must find out which of them are whole. When `strict`, or where nothing is left, a cut document
+    is Truncated; otherwise as `parse_xml`.
+    """
+    try:
+        return parse_xml(data), []
+    except Truncated:
+        if strict:
+            raise
+        root: Any = etree.fromstring(_respelled(data), _parser(recover=True))
+        if root is None:
+            raise
+        _refuse_entities(root)
+        return root, [CUT]
+
+
+CUT = "the file is truncated: the XML ends before its root element does; what is whole is read"
+"""The warning of `parse_available`."""
+
+
 def parse_xml(data: bytes) -> Any:
     """The root element (`lxml.etree._Element`), without comments and processing instructions.
 
@@ -46,17 +68,8 @@ def parse_xml(data: bytes) -> Any:
         raise InvalidHeader(
             "the XML declares entities, which are never followed; export the file without them"
         )
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        remove_blank_text=True,
-    )
     try:
-        root: Any = etree.fromstring(_respelled(data), parser)
+        root: Any = etree.fromstring(_respelled(data), _parser())
     except etree.XMLSyntaxError as e:
         # libxml2 says in words what it missed; its text may quote the file, so it is not passed on.
         cut = e.code in (5, 77) or not data.rstrip().endswith(b">")
@@ -65,12 +78,29 @@ def parse_xml(data: bytes) -> Any:
         raise InvalidHeader("the XML is not well-formed or nested too deeply; export the file again") from e
     except (ValueError, LookupError) as e:
         raise InvalidHeader("the XML states an encoding that its bytes contradict; export it as UTF-8") from e
+    _refuse_entities(root)
+    return root
+
+
+def _refuse_entities(root: Any) -> None:
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise InvalidHeader(
             "the XML declares entities, which are never followed; export the file without them"
         )
-    return root
+
+
+def _parser(*, recover: bool = False) -> Any:
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        remove_blank_text=True,
+        recover=recover,
+    )
 
 
 def _prolog(data: bytes) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from exchangeai.errors import EmptyFile
+from exchangeai.errors import EmptyFile, Truncated
 from exchangeai.formats._aecg_annotations import Findings, findings_of
 from exchangeai.formats._aecg_series import SequenceSet, sequence_sets
 from exchangeai.formats._aecg_values import (
@@ -21,7 +22,7 @@ from exchangeai.formats._aecg_values import (
 )
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import age_between, identifier_of, model_of, pooled_age, sex_of, year_of
-from exchangeai.formats._xml import parse_xml, root_name
+from exchangeai.formats._xml import parse_available, root_name
 from exchangeai.recording import Filters, Identifiers, Patient, Recording, Series
 
 RANK = 20
@@ -30,6 +31,7 @@ _RHYTHM = "RHYTHM"
 _BEAT = "REPRESENTATIVE_BEAT"
 _AGE = "21612-7"
 """LOINC: age as reported, in years."""
+_CLOSED_SET = re.compile(rb"</(?:[\w.\-]+:)?sequenceSet\s*>")
 _CUTOFFS = ("FILTER_CUTOFF_FREQ", "FILTER_NOTCH_FREQ")
 
 
@@ -45,13 +47,18 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     Raises EmptyFile without a rhythm, MissingMetadata for leads without a time axis or a unit, Truncated and
     InvalidHeader.
     """
-    root = parse_xml(next(iter(files.values())))
-    warnings: list[str] = []
+    data = next(iter(files.values()))
+    root, warnings = parse_available(data, strict=options.strict)
+    cut = bool(warnings)
+    if cut:
+        _drop_open_sets(root, data)
     rhythms: list[tuple[Any, SequenceSet]] = []
     beats: list[tuple[Any, SequenceSet]] = []
     for node, is_beat in _series(root):
         sets = sequence_sets(node, options, warnings)
         (beats if is_beat else rhythms).extend((node, x) for x in sets)
+    if cut and not rhythms:
+        raise Truncated("the XML ends before its rhythm series does; send the whole file")
     if not rhythms:
         raise EmptyFile(
             "the aECG holds no rhythm series with samples"
@@ -91,6 +98,12 @@ def _series(root: Any) -> Iterator[tuple[Any, bool]]:
         code = code_of(node).upper()
         derived = node.tag.rpartition("}")[2] == "derivedSeries"
         yield node, code == _BEAT or (derived and code != _RHYTHM)
+
+
+def _drop_open_sets(root: Any, data: bytes) -> None:
+    """Leave only the sequence sets of a cut file that it closes: others may lack leads as well as samples."""
+    for node in list(root.iter("{*}sequenceSet"))[len(_CLOSED_SET.findall(data)) :]:
+        node.getparent().remove(node)
 
 
 def _delay_s(main: SequenceSet, later: SequenceSet) -> float | None:

@@ -6,11 +6,11 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from exchangeai.errors import EmptyFile
+from exchangeai.errors import EmptyFile, Truncated
 from exchangeai.formats._cardiosoft_strips import Strip, clock_s, strips
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import age_between, identifier_of, model_of, sex_of
-from exchangeai.formats._xml import parse_xml, root_name
+from exchangeai.formats._xml import parse_available, root_name
 from exchangeai.formats._xml_fields import age_of, number, number_of, text_of
 from exchangeai.recording import Annotation, Filters, Identifiers, Patient, Recording, Series
 
@@ -40,10 +40,12 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     Further strips and the full disclosure are other series, like the medians. Raises EmptyFile without a
     rhythm, MissingMetadata, Truncated and InvalidHeader.
     """
-    root = parse_xml(next(iter(files.values())))
-    warnings: list[str] = []
-    found = strips(root, options, warnings)
+    root, warnings = parse_available(next(iter(files.values())), strict=options.strict)
+    cut = bool(warnings)
+    found = strips(root, options, warnings, cut=cut)
     main = _main(found)
+    if main is None and cut:
+        raise Truncated("the file ends before its strip does; send the whole file")
     if main is None:
         raise EmptyFile(
             "the file holds no strip"

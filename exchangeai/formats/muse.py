@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from exchangeai.errors import EmptyFile
+from exchangeai.errors import EmptyFile, Truncated
 from exchangeai.formats._muse_waveform import rate_in, waveforms
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import (
@@ -18,7 +18,7 @@ from exchangeai.formats._people import (
     sex_of,
     year_of,
 )
-from exchangeai.formats._xml import parse_xml, root_name
+from exchangeai.formats._xml import parse_available, root_name
 from exchangeai.formats._xml_fields import age_of, fields_of, number, number_of, text_of
 from exchangeai.recording import Annotation, Filters, Identifiers, Patient, Recording, Series
 
@@ -49,10 +49,12 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     What a reader confirmed comes before what the device had found first (`Original...`). Raises EmptyFile
     without a rhythm, MissingMetadata, Truncated and InvalidHeader.
     """
-    root = parse_xml(next(iter(files.values())))
-    warnings: list[str] = []
-    found = waveforms(root, options, warnings)
+    root, warnings = parse_available(next(iter(files.values())), strict=options.strict)
+    cut = bool(warnings)
+    found = waveforms(root, options, warnings, cut=cut)
     rhythms = [x for x in found if not x.is_median]
+    if cut and not rhythms:
+        raise Truncated("the file ends before its rhythm waveform does; send the whole file")
     if not rhythms:
         raise EmptyFile(
             "the file holds no rhythm waveform"

@@ -57,6 +57,7 @@ def waveform(kind: str, leads: str, *, base: str = "500", exponent: str = "0") -
     """One `Waveform` element; `kind` is Rhythm or Median."""
     return (
         f"<Waveform>\n<WaveformType>{kind}</WaveformType>\n<WaveformStartTime>0</WaveformStartTime>\n"
+        f"<NumberofLeads>{leads.count('<LeadData>')}</NumberofLeads>\n"
         f"<SampleType>CONTINUOUS_SAMPLES</SampleType>\n<SampleBase>{base}</SampleBase>\n"
         f"<SampleExponent>{exponent}</SampleExponent>\n<HighPassFilter>5</HighPassFilter>\n"
         f"<LowPassFilter>150</LowPassFilter>\n<ACFilter>50</ACFilter>\n{leads}</Waveform>\n"

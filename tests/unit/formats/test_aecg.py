@@ -307,3 +307,16 @@ def test_a_late_sequence_set_does_not_fill_the_memory() -> None:
     )
     assert recording.lead_names == ("I",)
     assert recording.other_series[0].kind == "rhythm"
+
+
+@pytest.mark.parametrize(("share", "beats"), [(0.7, 0), (0.99, 1)])
+def test_a_file_that_is_cut_after_its_rhythm_is_read_with_a_warning(share: float, beats: int) -> None:
+    data = (GOLDEN / "aecg/hl7_example.xml").read_bytes()
+    cut = data[: int(share * len(data))]
+    recording = read_bytes(cut).recording
+    assert len(recording.leads) == 12
+    assert {x.samples.size for x in recording.leads} == {5000}
+    assert len(recording.other_series) == beats
+    assert any("truncated" in x for x in recording.warnings)
+    with pytest.raises(Truncated):
+        read_bytes(cut, ReadOptions(strict=True))

@@ -132,6 +132,21 @@ def test_a_file_with_fewer_samples_than_declared(declared: int, *, accepted: boo
         read(data, ReadOptions(strict=True))
 
 
+@pytest.mark.parametrize(("share", "accepted"), [(0.5, False), (0.97, True)])
+def test_a_file_that_is_cut_counts_when_every_lead_has_half(share: float, *, accepted: bool) -> None:
+    data = (GOLDEN / "cardiosoft/E07500_reversed_leads.xml").read_bytes()
+    cut = data[: int(share * len(data))]
+    if accepted:
+        recording = read(cut)
+        assert len(recording.leads) == 12
+        assert any("truncated" in x for x in recording.warnings)
+    else:
+        with pytest.raises(Truncated):
+            read(cut)
+    with pytest.raises(Truncated):
+        read(cut, ReadOptions(strict=True))
+
+
 def test_what_the_file_does_not_say_is_asked() -> None:
     whole = ge_xml.cardiosoft(strip("StripData", SHORT))
     without_unit = whole.replace(b" units='uVperLsb'", b"")

@@ -119,6 +119,22 @@ def test_a_file_that_ends_early(declared: int, *, accepted: bool) -> None:
         read(data, STRICT)
 
 
+@pytest.mark.parametrize(("share", "accepted"), [(0.5, False), (0.92, False), (0.97, True)])
+def test_a_file_that_is_cut_counts_when_every_lead_has_half(share: float, *, accepted: bool) -> None:
+    data = (GOLDEN / "muse/E07500_median_first.xml").read_bytes()
+    cut = data[: int(share * len(data))]
+    if not accepted:
+        with pytest.raises(Truncated):
+            read(cut)
+        return
+    recording = read(cut).recording
+    assert recording.lead("V6") is not None
+    assert 2500 <= recording.signal("V6").size < 5000
+    assert any("truncated" in x for x in recording.warnings)
+    with pytest.raises(Truncated):
+        read(cut, STRICT)
+
+
 def test_damaged_base64_is_read_as_far_as_it_goes() -> None:
     whole = lead_data("I", COUNTS["I"], crc=0)
     cut = (

@@ -91,6 +91,7 @@ class Platform:
         secret = Credentials(self.data / "site.json", _SiteSecret)
         made = secret.load_or_make(lambda: _SiteSecret(site_key=secrets.token_hex(32)))
         settings.setdefault(f"{PREFIX}SITE_KEY", made.site_key)
+        settings.setdefault(f"{PREFIX}INDEX_FOLDER", str(self.data / "index"))
         settings.setdefault(f"{PREFIX}WORK_DIR", str(self.data / "work"))
         for name in GRPC_SERVICES:
             self._start_service(name, settings)

@@ -11,10 +11,12 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from exchangeai.bus.errors import patiently, translated
+from exchangeai.bus.follow import Batch, Position, follow_bucket
 from exchangeai.errors import Conflict, NotFound, Unavailable
 
 T = TypeVar("T")
@@ -44,7 +46,9 @@ class Change(Generic[T]):
 class Facts(Generic[T]):
     """One bucket. Values are JSON of the frozen dataclass `kind`; fields it does not know are ignored."""
 
-    def __init__(self, bucket: Callable[[], Any], kind: type[T]) -> None:
+    def __init__(self, js: JetStreamContext, name: str, bucket: Callable[[], Any], kind: type[T]) -> None:
+        self._js = js
+        self._name = name
         self._open = bucket
         self._kind = kind
         self._encode = msgspec.json.Encoder().encode
@@ -140,6 +144,19 @@ class Facts(Generic[T]):
             raise Unavailable("the message bus forgot a listing of keys halfway")
 
         return await patiently(attempt)
+
+    async def follow(self, since: Position | None = None) -> AsyncGenerator[Batch, None]:
+        """Undecoded changes in batches after a position, for ever; see `exchangeai.bus.follow`.
+
+        After a lost connection to a server that forgot us, following goes on where it was.
+        """
+        while True:
+            with translated():
+                async with aclosing(follow_bucket(self._js, self._name, since)) as batches:
+                    async for batch in batches:
+                        since = batch.position
+                        yield batch
+            log.warning("following a bucket was lost and begins anew")
 
     async def watch(self) -> AsyncIterator[Change[T]]:
         """Everything known now, then a mark with `current`, then each change, for ever.

@@ -118,7 +118,7 @@ class Bus:
                 self._buckets[name] = await self._js.key_value(name)
             return self._buckets[name]
 
-        return Facts(bucket, kind)
+        return Facts(self._js, name, bucket, kind)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters, newest first."""

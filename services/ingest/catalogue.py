@@ -1,34 +1,30 @@
-"""The list of recordings: filters and stable pages over live copies of the facts, newest first."""
+"""The list of recordings: filters and stable pages over a local index of the facts, newest first."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
-from contextlib import suppress
+import logging
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
-from exchangeai.bus import FactIndex
+import msgspec
+
+from exchangeai.bus import Bus, Facts
 from exchangeai.errors import InvalidArgument
 from exchangeai.facts import PreprocessedFact, RecordingFact
+from services.ingest.index import RecordingIndex, Wanted, decoded
 
 DEFAULT_PAGE = 100
 _CATCH_UP_S = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """All conditions must hold; None does not restrict."""
-
-    readable: bool | None = None
-    pending: bool | None = None
-    """Readable and not preprocessed yet."""
-    done: bool | None = None
-    """Preprocessed with windows."""
-    failed: bool | None = None
-    """Preprocessed without windows."""
-    format: str | None = None
-    patient_key: str | None = None
+_READERS = 4
+_T = TypeVar("_T")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,61 +38,108 @@ class Page:
 
 
 class Catalogue:
-    """Answers lists from memory."""
+    """Answers lists from the index; every query runs on a thread of its own."""
 
-    def __init__(
-        self, recordings: FactIndex[RecordingFact], preprocessed: FactIndex[PreprocessedFact]
-    ) -> None:
-        self._recordings = recordings
-        self._preprocessed = preprocessed
+    def __init__(self, index: RecordingIndex) -> None:
+        self._index = index
+        self._writing = ThreadPoolExecutor(1, "catalogue-write")
+        self._reading = ThreadPoolExecutor(_READERS, "catalogue-read")
+        self._changed = asyncio.Condition()
 
-    def page(self, wanted: Filter, size: int = DEFAULT_PAGE, token: str = "") -> Page:
+    async def page(self, wanted: Wanted, size: int = DEFAULT_PAGE, token: str = "") -> Page:
         """One page, newest first. Raises InvalidArgument for a token that is none of ours.
 
         The token is the position of the last recording shown, so recordings that come in or go between
         two pages neither repeat nor hide others.
         """
-        matching = [x for x in self._recordings.items.values() if self._matches(x, wanted)]
-        matching.sort(key=_position, reverse=True)
         after = _decoded(token) if token else None
-        rest = matching if after is None else [x for x in matching if _position(x) < after]
-        shown = rest[: size or DEFAULT_PAGE]
+        size = size or DEFAULT_PAGE
+        rows, total = await self._read(
+            lambda: (self._index.page(wanted, size + 1, after), self._index.total(wanted))
+        )
         return Page(
-            recordings=tuple((x, self._preprocessed.items.get(x.recording_id)) for x in shown),
-            next_token=_encoded(shown[-1]) if len(rest) > len(shown) else "",
-            total=len(matching),
+            recordings=tuple(decoded(x) for x in rows[:size]),
+            next_token=_encoded(*rows[size - 1][:2]) if len(rows) > size else "",
+            total=total,
         )
 
     async def caught_up(self, recording_id: str) -> None:
         """Wait a little until a recording just stored is listed, so that a caller sees its own upload."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_CATCH_UP_S):
-                await self._recordings.wait(recording_id, lambda x: x is not None)
+            async with asyncio.timeout(_CATCH_UP_S), self._changed:
+                while not await self._read(lambda: self._index.knows(recording_id)):
+                    await self._changed.wait()
 
-    def waiting(self) -> list[RecordingFact]:
+    async def waiting(self, most: int) -> list[RecordingFact]:
         """Readable recordings that are not preprocessed, oldest first."""
-        found = [x for x in self._recordings.items.values() if self._matches(x, Filter(pending=True))]
-        return sorted(found, key=_position)
+        found = await self._read(lambda: self._index.oldest("pending", most))
+        return [msgspec.json.decode(x, type=RecordingFact) for x in found]
 
-    def _matches(self, fact: RecordingFact, wanted: Filter) -> bool:
-        made = self._preprocessed.items.get(fact.recording_id) if fact.readable else None
-        states = {
-            "readable": fact.readable,
-            "pending": fact.readable and made is None,
-            "done": made is not None and made.error is None,
-            "failed": made is not None and made.error is not None,
-            "format": fact.format,
-            "patient_key": fact.patient.patient_key,
-        }
-        return all(getattr(wanted, name) in (None, value) for name, value in states.items())
+    async def follow(self, bucket: str, facts: Facts[Any], filled: asyncio.Event) -> None:
+        """Take every change of a bucket in, for ever; `filled` once the index holds all that was there."""
+        while True:
+            try:
+                await self._follow(bucket, facts, filled)
+            except Exception:
+                # The bus may be away for a while; the index stays as it was and catches up.
+                log.warning("following facts failed; trying again", exc_info=True)
+                await asyncio.sleep(0.5)
+
+    async def _follow(self, bucket: str, facts: Facts[Any], filled: asyncio.Event) -> None:
+        since = await self._write(lambda: self._index.position(bucket))
+        async with aclosing(facts.follow(since)) as batches:
+            async for batch in batches:
+                if batch.fresh:
+                    await self._write(lambda: self._index.forget(bucket))
+                if batch.changes:
+                    await self._write(
+                        lambda batch=batch: self._index.apply(bucket, batch.changes, batch.position)
+                    )
+                if batch.current and not filled.is_set():
+                    await self._write(self._index.settle)
+                    filled.set()
+                async with self._changed:
+                    self._changed.notify_all()
+
+    async def _write(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work)
+
+    async def _read(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+
+    def close(self) -> None:
+        """Finish what is being written and close the index."""
+        self._reading.shutdown()
+        self._writing.shutdown()
+        self._index.close()
 
 
-def _position(fact: RecordingFact) -> tuple[float, str]:
-    return fact.ingested_at, fact.recording_id
+@asynccontextmanager
+async def open_catalogue(bus: Bus, file: Path) -> AsyncGenerator[Catalogue]:
+    """The catalogue over an index file; returns once it holds all that was known when it was opened.
+
+    What the file holds already is kept, and only what came since is read.
+    """
+    catalogue = Catalogue(await asyncio.to_thread(RecordingIndex, file))
+    followers: list[asyncio.Task[None]] = []
+    try:
+        # One after the other: recordings find the state of their preprocessing there already.
+        for bucket, kind in (("preprocessed", PreprocessedFact), ("recordings", RecordingFact)):
+            filled = asyncio.Event()
+            followers.append(asyncio.create_task(catalogue.follow(bucket, bus.facts(kind), filled)))
+            await filled.wait()
+        yield catalogue
+    finally:
+        # The client swallows a cancellation that meets a request without answer, so one may not do.
+        while not all(x.done() for x in followers):
+            for follower in followers:
+                follower.cancel()
+            await asyncio.wait(followers, timeout=0.2)
+        await asyncio.to_thread(catalogue.close)
 
 
-def _encoded(fact: RecordingFact) -> str:
-    return base64.urlsafe_b64encode(f"{fact.ingested_at!r} {fact.recording_id}".encode()).decode()
+def _encoded(ingested_at: float, recording_id: str) -> str:
+    return base64.urlsafe_b64encode(f"{ingested_at!r} {recording_id}".encode()).decode()
 
 
 def _decoded(token: str) -> tuple[float, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from exchangeai.bus import open_bus, open_index
+from exchangeai.bus import open_bus
 from exchangeai.config import BusConfig, RpcConfig, StoreConfig, TelemetryConfig
-from exchangeai.facts import PreprocessedFact, RecordingFact
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.keys import check_secret
 from exchangeai.process import until_stopped
@@ -19,7 +20,7 @@ from exchangeai.store import open_store
 from exchangeai.v1.ingest_service_pb2_grpc import (
     add_IngestServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
 )
-from services.ingest.catalogue import Catalogue
+from services.ingest.catalogue import open_catalogue
 from services.ingest.ingest import Ingest
 from services.ingest.receiving import Hall, Limits
 from services.ingest.servicer import IngestServicer
@@ -50,6 +51,8 @@ class Config:
     """Whether the uploaded bytes are kept, in the bucket that only this service may read."""
     readers: int = 2
     """Child processes that read files."""
+    index_folder: str = ""
+    """Folder of the catalogue's index, so that the next start is quick; empty for a temporary one."""
 
 
 async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], None]) -> None:
@@ -64,17 +67,20 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(config.store))
         bus = await stack.enter_async_context(open_bus(config.bus, "ingest"))
-        recordings = await stack.enter_async_context(open_index(bus.facts(RecordingFact)))
-        preprocessed = await stack.enter_async_context(open_index(bus.facts(PreprocessedFact)))
+        catalogue = await stack.enter_async_context(open_catalogue(bus, _index_file(config, stack)))
         reader = SandboxedReader(workers=config.readers)
         stack.push_async_callback(reader.close)
         await reader.start()
         ingest = Ingest(
             store, bus, reader, site_key=config.site_key, keep_sources=config.keep_sources, now=time.time
         )
-        catalogue = Catalogue(recordings, preprocessed)
         sweeper = Sweeper(ingest, catalogue, bus, time.time)
         server = Server(config.rpc)
         add_IngestServiceServicer_to_server(IngestServicer(ingest, catalogue, Hall(limits)), server.grpc)
         announce(await stack.enter_async_context(server.serving("exchangeai.v1.IngestService")))
         await until_stopped(stop, sweeper.run())
+
+
+def _index_file(config: Config, stack: AsyncExitStack) -> Path:
+    folder = config.index_folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="catalogue-"))
+    return Path(folder) / "recordings.sqlite"

@@ -14,7 +14,8 @@ from exchangeai.rpc.convert import read_options_from_proto, recording_to_proto
 from exchangeai.v1 import ingest_service_pb2 as pb
 from exchangeai.v1 import recording_pb2
 from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceServicer
-from services.ingest.catalogue import Catalogue, Filter
+from services.ingest.catalogue import Catalogue
+from services.ingest.index import State, Wanted
 from services.ingest.ingest import Ingest, Outcome
 from services.ingest.receiving import Hall, Reception
 
@@ -56,7 +57,7 @@ class IngestServicer(IngestServiceServicer):
         self, request: pb.ListRequest, context: Context
     ) -> pb.ListResponse:
         """A page."""
-        page = self._catalogue.page(_filter(request.filter), request.page_size, request.page_token)
+        page = await self._catalogue.page(_wanted(request.filter), request.page_size, request.page_token)
         return pb.ListResponse(
             recordings=[recording_to_proto(*x) for x in page.recordings],
             next_page_token=page.next_token,
@@ -106,14 +107,24 @@ def _pieces(index: int, lead: Lead) -> list[pb.GetSignalResponse]:
     ]
 
 
-def _filter(message: pb.ListFilter) -> Filter:
-    states = {recording_pb2.RECORDING_STATE_READABLE: True, recording_pb2.RECORDING_STATE_UNREADABLE: False}
-    stage = message.preprocessing_state
-    return Filter(
-        readable=states.get(message.state),
-        pending=True if stage == recording_pb2.PREPROCESSING_STATE_PENDING else None,
-        done=True if stage == recording_pb2.PREPROCESSING_STATE_DONE else None,
-        failed=True if stage == recording_pb2.PREPROCESSING_STATE_FAILED else None,
+_READABLE: frozenset[State] = frozenset({"pending", "done", "failed"})
+_STATES: dict[int, frozenset[State]] = {
+    recording_pb2.RECORDING_STATE_READABLE: _READABLE,
+    recording_pb2.RECORDING_STATE_UNREADABLE: frozenset({"unreadable"}),
+}
+_STAGES: dict[int, frozenset[State]] = {
+    recording_pb2.PREPROCESSING_STATE_PENDING: frozenset({"pending"}),
+    recording_pb2.PREPROCESSING_STATE_DONE: frozenset({"done"}),
+    recording_pb2.PREPROCESSING_STATE_FAILED: frozenset({"failed"}),
+}
+
+
+def _wanted(message: pb.ListFilter) -> Wanted:
+    asked = [
+        x for x in (_STATES.get(message.state), _STAGES.get(message.preprocessing_state)) if x is not None
+    ]
+    return Wanted(
+        states=frozenset[State].intersection(*asked) if asked else None,
         format=message.format or None,
         patient_key=message.patient_key or None,
     )

@@ -17,6 +17,8 @@ OLD_S = 30.0
 AGAIN_S = 600.0
 """After being published again, a recording is left in peace for so long."""
 _MOST_AT_ONCE = 500
+_LOOKED_AT = 5000
+"""So many of the oldest are looked at in one sweep."""
 _BUSY = 1000
 """With more work waiting, a recording without result is most likely in that queue."""
 log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class Sweeper:
     async def sweep(self) -> int:
         """Publish once more for each old recording without preprocessing; returns for how many."""
         now = self._now()
-        waiting = self._catalogue.waiting()
+        waiting = await self._catalogue.waiting(_LOOKED_AT)
         kept = {x.recording_id for x in waiting}
         self._published_at = {k: at for k, at in self._published_at.items() if k in kept}
         due = [

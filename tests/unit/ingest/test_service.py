@@ -29,7 +29,7 @@ from exchangeai.store import ObjectStore
 from exchangeai.v1 import ingest_service_pb2 as pb
 from exchangeai.v1 import recording_pb2
 from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceStub
-from services.ingest.catalogue import Catalogue
+from services.ingest.catalogue import open_catalogue
 from services.ingest.ingest import Ingest
 from services.ingest.main import Config, run
 from services.ingest.receiving import UploadedFile
@@ -201,7 +201,9 @@ async def test_the_same_file_many_times_at_once_is_one_recording(stub: IngestSer
     assert await events(bus, "preprocess-RecordingIngested") == list(ids)
 
 
-async def test_a_cut_off_upload_is_completed_by_a_retry_or_the_sweeper(bus: Bus, store: ObjectStore) -> None:
+async def test_a_cut_off_upload_is_completed_by_a_retry_or_the_sweeper(
+    bus: Bus, store: ObjectStore, tmp_path: Path
+) -> None:
     now = [1000.0]
     reader = SandboxedReader()
     ingest = Ingest(store, bus, reader, site_key=SECRET, keep_sources=False, now=lambda: now[0])
@@ -218,9 +220,12 @@ async def test_a_cut_off_upload_is_completed_by_a_retry_or_the_sweeper(bus: Bus,
         assert (await ingest.upload([file]))[0].duplicate
         assert await events(bus, "preprocess-RecordingIngested") == [key]
 
-        async with open_index(facts) as recordings, open_index(preprocessed) as made:
-            sweeper = Sweeper(ingest, Catalogue(recordings, made), bus, lambda: now[0])
-            others = {x for x in recordings.items if x != key}
+        async with (
+            open_catalogue(bus, tmp_path / "index.sqlite") as catalogue,
+            open_index(preprocessed) as made,
+        ):
+            sweeper = Sweeper(ingest, catalogue, bus, lambda: now[0])
+            others = set(await facts.keys()) - {key}
             assert await sweeper.sweep() == 0
             now[0] = 1040.0
             await sweeper.sweep()

@@ -52,7 +52,7 @@ def strips(root: Any, options: ReadOptions, warnings: list[str], *, cut: bool) -
     """
     found: list[Strip] = []
     seen: _Seen = {}
-    holders = dict.fromkeys(x.getparent() for x in root.iter("WaveformData"))
+    holders = dict.fromkeys(x.getparent() for x in root.iterdescendants("WaveformData"))
     disclosed = root.findall(".//FullDisclosure")
     if len(holders) + len(disclosed) > _MAX_STRIPS:
         raise InvalidHeader(f"the file holds more than {_MAX_STRIPS} strips; export it in parts")

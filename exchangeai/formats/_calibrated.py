@@ -14,23 +14,28 @@ def calibrated(digital: npt.NDArray[Any], slope: float, offset: float) -> npt.ND
     In float64, but for 16 bits around zero: there float32 is off by 2e-7 of the value at most, which is a
     small fraction of a step, and twice as fast.
     """
-    # What overflows float32 becomes infinite, which counts as missing further on.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return _calibrated(digital, slope, offset)
-
-
-def _calibrated(digital: npt.NDArray[Any], slope: float, offset: float) -> npt.NDArray[np.float32]:
+    if abs(offset) < _NOTHING * abs(slope):
+        # What is left of limits that were meant to cancel out.
+        offset = 0.0
     out = np.empty(digital.shape, np.float32)
-    if digital.dtype.kind == "i" and digital.dtype.itemsize <= 2 and abs(offset) <= abs(slope):
+    small = digital.dtype.kind == "i" and digital.dtype.itemsize <= 2
+    if small and abs(offset) <= abs(slope) and _SAFE[0] < abs(slope) < _SAFE[1]:
         np.multiply(digital, np.float32(slope), out=out)
         if offset:
             out += np.float32(offset)
         return out
-    exact = np.multiply(digital, slope, dtype=np.float64)
-    if offset:
-        exact += offset
-    out[...] = exact
+    # What overflows float32 becomes infinite, which counts as missing further on.
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact = np.multiply(digital, slope, dtype=np.float64)
+        if offset:
+            exact += offset
+        out[...] = exact
     return out
+
+
+_NOTHING = 1e-9
+_SAFE = (1e-30, 1e30)
+"""Slopes with which 16 bits neither overflow nor vanish in float32."""
 
 
 def integers_24(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

@@ -65,7 +65,7 @@ class Header:
 
 def is_edf(data: bytes) -> bool:
     """Version field of EDF (`0`) or BDF (0xFF `BIOSEMI`), and numbers where numbers must be."""
-    if data[:8] not in (b"0       ", b"\xffBIOSEMI") or len(data) < _FIXED_BYTES:
+    if data[:8].replace(b"\0", b" ") not in (b"0       ", b"\xffBIOSEMI") or len(data) < _FIXED_BYTES:
         return False
     return re.fullmatch(rb" *\d+ *\0*", data[184:192]) is not None
 
@@ -223,15 +223,20 @@ def _number(field: bytes, what: str) -> float:
 def _text(field: bytes) -> str:
     """Headers are ASCII by the standard; in the wild also UTF-8 and Latin-1 (`µV`)."""
     try:
-        return field.decode("utf-8").strip(" \0")
+        text = field.decode("utf-8")
     except UnicodeDecodeError:
-        return field.decode("latin-1").strip(" \0")
+        text = field.decode("latin-1")
+    return text.replace("\0", " ").strip()
 
 
 def _start_date(field: str, recording: str) -> datetime.date | None:
     words = recording.split()
-    if len(words) > 1 and words[0] == "Startdate" and (exact := date_of(words[1])) is not None:
-        return exact
+    if len(words) > 1 and words[0] == "Startdate":
+        if words[1].upper() == "X":
+            # Withheld, whatever date fills the other field.
+            return None
+        if (exact := date_of(words[1])) is not None:
+            return exact
     parts = re.fullmatch(r"(\d\d)[.:/-](\d\d)[.:/-](\d\d)", field.strip())
     if parts is None:
         return None

@@ -61,7 +61,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         patient=patient,
         acquisition_year=year_of(header.date),
         device_model=_device(header),
-        filters=agreed([filters_in(x.prefilter) for x in _ecg_channels(signals, leads)]),
+        filters=agreed([filters_in(x) for x in {c.prefilter for c in _ecg_channels(signals, leads)}]),
         other_series=series,
         annotations=tuple(annotations),
         warnings=(*warnings, *malformed, *_odd_channels(signals, leads)),

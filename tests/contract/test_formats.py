@@ -24,7 +24,7 @@ STATED = {
     "npy/E07500_be_fortran_int16.npy": ReadOptions(sampling_rate_hz=500, unit="uV", leads=STANDARD_12),
 }
 """What the caller states of files that do not describe themselves."""
-NOT_RECORDS = {".dat", ".mat"}
+NOT_RECORDS = {".dat", ".mat", ".py"}
 
 
 def samples(format_name: str) -> list[str]:

@@ -261,6 +261,10 @@ class TestPerson:
         assert (found.patient.sex, found.patient.age_years) == ("F", 50)
         assert (found.acquisition_year, found.device_model) == (2002, "Telemetry03")
 
+    def test_a_withheld_date_is_not_the_one_that_stands_in_for_it(self) -> None:
+        assert one(edf([SIGNAL], [ramp(0)], recording="Startdate X X X X")).acquisition_year is None
+        assert one(edf([SIGNAL], [ramp(0)], recording="anything")).acquisition_year == 2002
+
     def test_a_template_is_no_identity(self) -> None:
         (result,) = read_records({"a": edf([SIGNAL], [ramp(0)], patient="  dd-MMM-yyyy")})
         assert result.identifiers.patient_id is None

@@ -21,9 +21,11 @@ def end_of_ecg(leads: Sequence[npt.NDArray[Any]], counts_per_mv: float) -> int |
     it. Leads are counts [samples]; one count or 2 % of tolerance, as rounding of conversions leaves.
     """
     off = max(1.0, _TOLERANCE * counts_per_mv)
-    if not leads or len({x.size for x in leads}) != 1 or off >= counts_per_mv / 2:
+    if not leads or off >= counts_per_mv / 2:
         return None
-    counts = np.stack(leads)
+    longest = max(x.size for x in leads)
+    # A lead that ends early has lost its pulse, not the others theirs.
+    counts = np.stack([x for x in leads if x.size == longest])
     used: Flags = np.asarray(counts.any(axis=0))
     after = _last(used) + 1
     other: Flags = np.asarray(((counts < counts_per_mv - off) | (counts > counts_per_mv + off)).any(axis=0))

@@ -53,9 +53,11 @@ def unpacked(data: bytes, declared: int | None) -> list[Words]:
     room = _MAX_UNPACKED
     words: list[Words] = []
     for codes in _codes(chunks):
-        packed = _lzw(codes, room)
+        packed, whole = _lzw(codes, room)
         room -= len(packed)
-        words.append(_words(packed, declared))
+        # Only the last chunk can be cut.
+        whole = whole and (len(words) + 1 < len(chunks) or at <= len(data))
+        words.append(_words(packed, (len(packed) + 1) // 2 if whole else declared or 0))
     if len({x.size for x in words}) == 1:
         return list(_integrated(np.stack(words), np.array(starts)))
     return [_integrated(x, np.array(start)) for x, start in zip(words, starts, strict=True)]
@@ -87,11 +89,14 @@ def with_limb_leads(leads: dict[str, Words]) -> dict[str, Words]:
     return full
 
 
-def _lzw(codes: list[int], room: int) -> bytes:
+def _lzw(codes: list[int], room: int) -> tuple[bytes, bool]:
+    """The bytes behind codes, and whether all codes made sense."""
+    n_codes = len(codes)
     if _MAX_CODE + 1 in codes:
-        codes = codes[: codes.index(_MAX_CODE + 1)]
+        n_codes = codes.index(_MAX_CODE + 1)
+        codes = codes[:n_codes]
     if not codes or codes[0] >= _FIRST_FREE:
-        return b""
+        return b"", False
     table = _BYTES.copy()
     add = table.append
     last = table[codes[0]]
@@ -110,7 +115,7 @@ def _lzw(codes: list[int], room: int) -> bytes:
     # An entry never changes, so the whole text can be looked up at the end.
     if len(codes) * len(table) > room and sum(len(table[x]) for x in codes) > room:
         raise InvalidHeader("the compressed samples unpack to more than 64 MiB; the file is damaged")
-    return b"".join(map(table.__getitem__, codes))
+    return b"".join(map(table.__getitem__, codes)), len(codes) == n_codes
 
 
 def _codes(chunks: list[bytes]) -> Iterator[list[int]]:
@@ -127,20 +132,15 @@ def _codes(chunks: list[bytes]) -> Iterator[list[int]]:
         at += (len(chunk) + 4) // 5 * 4
 
 
-def _words(unpacked_bytes: bytes, declared: int | None) -> Words:
-    halves = np.frombuffer(unpacked_bytes, np.uint8)
-    if declared is not None and declared <= halves.size < 2 * declared - 1:
-        n = declared
-    else:
-        n = (halves.size + 1) // 2
-    words = np.zeros(n, np.uint16)
+def _words(packed: bytes, n: int) -> Words:
+    """The words of n upper and up to n lower halves; only those with both are samples."""
+    halves = np.frombuffer(packed, np.uint8)
     upper, lower = halves[:n], halves[n : 2 * n]
-    words[: upper.size] = upper
-    words <<= 8
+    # Of an odd number of bytes, the last lower half is a zero that was left out.
+    size = n if halves.size == 2 * n - 1 else lower.size
+    words = upper[:size].astype(np.uint16) << 8
     words[: lower.size] |= lower
-    # Of a chunk that ends early, only words with both halves are samples.
-    whole = n if halves.size >= 2 * n - 1 else lower.size
-    return words[:whole].view(np.int16)
+    return words.view(np.int16)
 
 
 def _integrated(words: Words, start: npt.NDArray[Any]) -> Words:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -80,14 +79,19 @@ def findings_of(series: Any, start: Instant | None, offset_s: float, *, is_beat:
     found = Findings()
     for subject in series.iterchildren("{*}subjectOf"):
         for one_set in subject.iterchildren("{*}annotationSet"):
-            for node in _parts(one_set):
-                _walk(node, found, start, offset_s, is_beat=is_beat, beat=None)
+            within: dict[Any, str] = {}
+            for node in one_set.iter("{*}annotation"):
+                # Annotations of a beat stand in `component` elements of the beat's own annotation.
+                beat = within.get(node.getparent().getparent())
+                if beat_of_parts := _read(node, found, start, offset_s, is_beat=is_beat, beat=beat):
+                    within[node] = beat_of_parts
     return found
 
 
-def _walk(
+def _read(
     node: Any, found: Findings, start: Instant | None, offset_s: float, *, is_beat: bool, beat: str | None
-) -> None:
+) -> str | None:
+    """Put what one annotation says into `found`; returns the beat to which annotations inside it belong."""
     children = named_children(node)
     value, named = children.get("value"), attribute(children.get("code"), "code")
     code = _bare(named)
@@ -107,15 +111,9 @@ def _walk(
             _onset_and_offset(_WAVES[_bare(said)], region, offset_s, found)
     elif mark := _mark(said or named, region, beat or ""):
         found.annotations.append(mark)
-    if "component" in children:
-        within = (said or _BEAT) if code == _BEAT else beat
-        for part in _parts(node):
-            _walk(part, found, start, offset_s, is_beat=is_beat, beat=within)
-
-
-def _parts(node: Any) -> Iterator[Any]:
-    for component in node.iterchildren("{*}component"):
-        yield from component.iterchildren("{*}annotation")
+    if "component" not in children:
+        return None
+    return (said or _BEAT) if code == _BEAT else beat
 
 
 def _bare(code: str) -> str:
@@ -170,23 +168,23 @@ def _region(support: Any, start: Instant | None, offset_s: float) -> _Region:
     if support is None:
         return _NOWHERE
     low = high = lead = None
-    region = child(support, "supportingROI")
-    for component in region.iterchildren("{*}component") if region is not None else ():
-        for boundary in component.iterchildren("{*}boundary"):
-            parts = named_children(boundary)
-            code, value = parts.get("code"), parts.get("value")
-            if not attribute(code, "code").startswith("TIME_"):
-                lead = lead_name(code) or lead
-            elif value is not None:
-                ends = named_children(value)
-                low, high = (_seconds(ends.get(x), start, offset_s) for x in ("low", "high"))
-                for point in (value, ends.get("center")):
-                    low = _seconds(point, start, offset_s) if low is None else low
+    for boundary in support.iter("{*}boundary"):
+        parts = named_children(boundary)
+        code, value = parts.get("code"), parts.get("value")
+        if not attribute(code, "code").startswith("TIME_"):
+            lead = lead_name(code) or lead
+        elif value is not None:
+            ends = named_children(value)
+            low, high = (_seconds(ends.get(x), start, offset_s) for x in ("low", "high"))
+            for point in (value, ends.get("center")):
+                low = _seconds(point, start, offset_s) if low is None else low
     return _Region(low_s=low, high_s=high, lead=lead)
 
 
 def _seconds(node: Any, start: Instant | None, offset_s: float) -> float | None:
     """Seconds after the first sample of a TS or of a PQ of time."""
+    if node is None:
+        return None
     unit, written = attribute(node, "unit"), attribute(node, "value")
     if unit:
         per, value = seconds_per(unit), number(written)

@@ -9,6 +9,7 @@ import datetime
 import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from exchangeai.errors import EmptyFile, InvalidHeader, Truncated
 from exchangeai.formats._options import MIN_LENGTH_SHARE
@@ -21,6 +22,8 @@ _FIXED_BYTES = 256
 _BYTES_PER_SIGNAL = 256
 _ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
 _UNKNOWN_COUNT = -1
+_SHORTEST_S, _FINEST = 1e-6, 10**8
+"""Eight characters hold no finer part of a second."""
 _ECG_LABEL = re.compile(r"(?:ECG|EKG|ML|MCL|C[BCMSR]\d|V\d{1,2}R?$|[XYZ]$)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 
@@ -62,6 +65,10 @@ class Header:
     channels: tuple[Channel, ...]
     warnings: tuple[str, ...]
 
+    def rate_hz(self, samples_per_record: int) -> float:
+        """Exact: 33 samples in the 0.033 s that are written so are 1000 Hz, not 999.9999999999999."""
+        return float(samples_per_record / Fraction(self.record_s).limit_denominator(_FINEST))
+
 
 def is_edf(data: bytes) -> bool:
     """Version field of EDF (`0`) or BDF (0xFF `BIOSEMI`), and numbers where numbers must be."""
@@ -88,7 +95,7 @@ def parse_header(data: bytes, *, strict: bool = False) -> Header:
     if record_bytes == 0:
         raise EmptyFile("the EDF file's data records are empty")
     record_s = _number(data[244:252], "duration of a data record")
-    if record_s < 0 or (record_s == 0 and not all(x.is_annotation for x in channels)):
+    if record_s < 0 or (record_s < _SHORTEST_S and not all(x.is_annotation for x in channels)):
         raise InvalidHeader("the EDF header's duration of a data record is not positive")
     declared = _whole(data[236:244], "number of data records")
     records, warnings = _records(declared, len(data) - header_bytes, record_bytes, strict)

@@ -17,6 +17,8 @@ _MAX_ANNOTATIONS = 200_000
 _STAMP = re.compile(rb"([+-]?\d{1,12}(?:\.\d{0,12})?)\x14\x14")
 _LIST = re.compile(rb"[^\0]+")
 _ONSET = re.compile(rb"([+-]?\d{1,12}(?:\.\d{0,12})?)(?:\x15(\d{1,12}(?:\.\d{0,12})?)?)?")
+_DRIFT = 1e-3
+"""So far a recorder's clock and its samples may go apart."""
 _JITTER_S = 1e-3
 """Stamps are rounded to the digits that are printed; a gap is longer than this."""
 
@@ -82,6 +84,18 @@ def stretches_of(header: Header, blocks: npt.NDArray[np.uint8]) -> list[Stretch]
         Stretch(first=first, count=end - first, start_s=start_s)
         for (first, start_s), end in zip(starts, ends, strict=True)
     ]
+
+
+def hides_gaps(header: Header, blocks: npt.NDArray[np.uint8]) -> bool:
+    """The last data record's stamp is later than that of a file without gaps."""
+    channel = next(_lists(header), None)
+    if channel is None:
+        return False
+    first, last = (_STAMP.match(blocks[i, channel.first_byte :].tobytes()) for i in (0, -1))
+    if first is None or last is None:
+        return False
+    held_s = (header.records - 1) * header.record_s
+    return float(last[1]) - float(first[1]) > held_s + max(header.record_s, held_s * _DRIFT)
 
 
 def _lists(header: Header) -> Iterator[Channel]:

@@ -16,7 +16,7 @@ from exchangeai.errors import InvalidHeader
 from exchangeai.formats._calibrated import calibrated, integers_24
 from exchangeai.formats._edf_header import Channel, Header, is_edf, parse_header
 from exchangeai.formats._edf_person import person_of
-from exchangeai.formats._edf_times import Stretch, annotations_of, stretches_of
+from exchangeai.formats._edf_times import Stretch, annotations_of, hides_gaps, stretches_of
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import model_of, year_of
 from exchangeai.formats._prefilter import agreed, filters_in
@@ -25,9 +25,9 @@ from exchangeai.formats._warnings import in_words
 from exchangeai.recording import MILLIVOLT, Lead, Recording, Series
 
 RANK = 10
-_MAX_STRETCH = 20
-"""Gaps are filled when the file then has at most so many times the samples it holds, or few anyway."""
-_FEW_SAMPLES = 4_000_000
+_MAX_STRETCH, _FEW_SAMPLES, _MANY_SAMPLES = 20, 4_000_000, 50_000_000
+"""Gaps are filled when the file then has few samples, or at most so many times those it holds, and when
+what fills them is not too many."""
 _MAX_SERIES = 1000
 
 
@@ -50,10 +50,16 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     annotations, malformed = annotations_of(header, blocks)
     units = [options.unit if options.unit and x.is_ecg and not x.unit else x.unit for x in signals]
     scales = {x: mv_per(x) for x in set(units)}
-    leads = [_lead(header, x, blocks, u, scales[u]) for x, u in zip(signals, units, strict=True)]
+    rates_hz = {x: header.rate_hz(x) for x in {x.samples_per_record for x in signals}}
+    leads = [
+        _lead(header, x, blocks, u, scales[u], rates_hz[x.samples_per_record])
+        for x, u in zip(signals, units, strict=True)
+    ]
     series: tuple[Series, ...] = ()
     if header.discontinuous and signals:
         leads, series = _with_gaps(leads, signals, stretches_of(header, blocks), warnings)
+    elif signals and hides_gaps(header, blocks):
+        warnings.append("the time stamps tell of gaps although the header denies them; the leads show none")
     patient, identifiers = person_of(header.patient, header.date, plus=header.plus)
     recording = Recording(
         format="edf",
@@ -70,7 +76,12 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
 
 
 def _lead(
-    header: Header, channel: Channel, blocks: npt.NDArray[np.uint8], unit: str, scale: float | None
+    header: Header,
+    channel: Channel,
+    blocks: npt.NDArray[np.uint8],
+    unit: str,
+    scale: float | None,
+    rate_hz: float,
 ) -> Lead:
     count = header.records * channel.samples_per_record
     if channel.calibration is None:
@@ -81,7 +92,7 @@ def _lead(
     return Lead(
         name=channel.name,
         samples=samples,
-        sampling_rate_hz=channel.samples_per_record / header.record_s,
+        sampling_rate_hz=rate_hz,
         unit=unit if scale is None else MILLIVOLT,
     )
 
@@ -103,7 +114,7 @@ def _with_gaps(
     warnings.append("the recording has gaps; they are kept as missing values")
     held = sum(x.samples.size for x in leads)
     filled = sum(_size(x, c, stretches[-1]) for x, c in zip(leads, channels, strict=True))
-    if filled <= max(_MAX_STRETCH * held, _FEW_SAMPLES):
+    if filled <= max(min(_MAX_STRETCH * held, held + _MANY_SAMPLES), _FEW_SAMPLES):
         return [_spread(x, c, stretches) for x, c in zip(leads, channels, strict=True)], ()
     if len(stretches) > _MAX_SERIES:
         raise InvalidHeader("the discontinuous EDF file consists almost only of gaps; send its parts apart")

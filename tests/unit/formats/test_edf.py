@@ -109,9 +109,21 @@ def test_mixed_and_fractional_rates_stay_as_they_are() -> None:
     assert found.unit("Resp") == "Ohm"
 
 
+@pytest.mark.parametrize(("count", "record_s", "rate_hz"), [(33, "0.033", 1000), (1, "0.00125", 800)])
+def test_rates_are_exact(count: int, record_s: str, rate_hz: float) -> None:
+    data = edf([signal(count=count)], [ramp(0, count)], record_s=record_s)
+    assert one(data).sampling_rate_hz("I") == rate_hz
+
+
 @pytest.mark.parametrize("unit", ["\xb5V", "\xc2\xb5V", "uV", "UV"])
 def test_micro_in_any_coding(unit: str) -> None:
     assert one(edf([signal(unit=unit)], [ramp(0)])).signal("I")[20] == pytest.approx(20e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("record_s", ["0", "-1", "1e-9", "nan", ""])
+def test_a_duration_that_gives_no_rate_is_refused(record_s: str) -> None:
+    with pytest.raises(errors.InvalidHeader):
+        one(edf([SIGNAL], [ramp(0)], record_s=record_s))
 
 
 def test_a_decimal_comma_is_a_decimal_point() -> None:
@@ -221,6 +233,11 @@ class TestGaps:
         assert found.signal("I").size == 200
         (late,) = found.other_series
         assert (late.kind, late.start_s, late.leads[0].samples.size) == ("rhythm", 864000, 100)
+
+    def test_gaps_that_the_header_denies_are_told(self) -> None:
+        data = self.gappy(b"+0", b"+1", b"+7").replace(b"EDF+D", b"EDF+C")
+        assert one(data).signal("I").size == 300
+        assert any("tell of gaps" in x for x in one(data).warnings)
 
     def test_stamps_that_contradict_are_refused(self) -> None:
         with pytest.raises(errors.InvalidHeader):

@@ -27,6 +27,8 @@ _TWELVE = frozenset({"STD-12", "10-WIRE"})
 _MAX_LEADS = 64
 _MAX_START_MS = 600_000.0
 _MV_PER_UV = 1e-3
+_FILL = 32767
+"""In representative beats, behind the end of the beat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,10 @@ def representative_beats(root: Any, warnings: list[str]) -> tuple[Series, ...]:
             continue
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = (samples * (per_count * _MV_PER_UV)).astype(np.float32)
+        fill = samples == _FILL
+        if fill.any():
+            scaled[fill] = np.nan
+            warnings.append("representative beats are filled up with 32767, which counts as missing")
         leads.append(
             Lead(
                 name=canonical_lead(beat.get("leadname", "")[:_MAX_LEADS]) or f"channel {len(leads) + 1}",

@@ -51,7 +51,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         annotations=marks(root),
         device_measurements=measurements(root),
         device_statements=statements(root),
-        warnings=tuple(warnings),
+        warnings=tuple(dict.fromkeys(warnings)),
     )
     return [ReadResult(recording=recording, identifiers=identifiers(root))]
 

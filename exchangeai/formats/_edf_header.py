@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -42,6 +43,8 @@ class Channel:
     prefilter: str
     calibration: tuple[float, float] | None
     """(slope, offset): physical = digital * slope + offset. None where the header gives no range."""
+    swapped: bool
+    """The digital minimum is above the maximum, against the standard; the line through both is used."""
     samples_per_record: int
     first_byte: int
     """Where it begins within a data record."""
@@ -130,7 +133,7 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
     prefilters, counts = column(80), column(8)
     ranges = list(zip(*limits, strict=True))
     # Signals of one file mostly share these; each spelling is parsed once.
-    calibrations = {x: _calibration(*x) for x in set(ranges)}
+    calibrations = {x: _calibration(x) for x in set(ranges)}
     sizes = {x: _whole(x, "samples of a data record") for x in set(counts)}
     texts = {x: _text(x) for x in {*units, *prefilters}}
     if any(x < 0 for x in sizes.values()):
@@ -147,7 +150,8 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
                 is_annotation=label in _ANNOTATIONS,
                 unit=texts[units[i]],
                 prefilter=texts[prefilters[i]],
-                calibration=calibrations[ranges[i]],
+                calibration=calibrations[ranges[i]][0],
+                swapped=calibrations[ranges[i]][1],
                 samples_per_record=count,
                 first_byte=first_byte,
             )
@@ -156,18 +160,16 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
     return tuple(channels)
 
 
-def _calibration(
-    low: bytes, high: bytes, digital_low: bytes, digital_high: bytes
-) -> tuple[float, float] | None:
+def _calibration(limits: Sequence[bytes]) -> tuple[tuple[float, float] | None, bool]:
+    """Slope and offset, or None; and whether the digital limits are swapped."""
     try:
-        bottom, top = _number(low, "range of a signal"), _number(high, "range of a signal")
-        first, last = _number(digital_low, "range of a signal"), _number(digital_high, "range of a signal")
+        bottom, top, first, last = (_number(x, "range of a signal") for x in limits)
     except InvalidHeader:
-        return None
+        return None, False
     if bottom == top or first == last:
-        return None
+        return None, False
     slope = (top - bottom) / (last - first)
-    return slope, bottom - first * slope
+    return (slope, bottom - first * slope), first > last
 
 
 def _odd_ranges(channels: tuple[Channel, ...], strict: bool) -> list[str]:
@@ -179,7 +181,13 @@ def _odd_ranges(channels: tuple[Channel, ...], strict: bool) -> list[str]:
             "a signal of the EDF header has an empty range, so its values are unknown; "
             "check the export that made the file"
         )
-    return in_words(odd, "the header gives an empty range, so the values are unknown and count as missing")
+    swapped = [i for i, x in enumerate(signals, 1) if x.swapped]
+    if swapped and strict:
+        raise InvalidHeader("a signal of the EDF header has its digital minimum above its maximum")
+    return [
+        *in_words(odd, "the header gives an empty range, so the values are unknown and count as missing"),
+        *in_words(swapped, "the digital minimum is above the maximum: check the polarity"),
+    ]
 
 
 def _records(declared: int, available: int, record_bytes: int, strict: bool) -> tuple[int, tuple[str, ...]]:

@@ -85,6 +85,14 @@ def test_rising_polarity_may_be_inverted() -> None:
     assert lead.samples[10] == pytest.approx(-0.011, rel=1e-6)
 
 
+def test_swapped_digital_limits_are_told() -> None:
+    data = edf([signal(first="32767", last="-32768")], [ramp(0)])
+    assert one(data).signal("I")[10] == pytest.approx(-0.011, rel=1e-6)
+    assert any("polarity" in x for x in one(data).warnings)
+    with pytest.raises(errors.InvalidHeader):
+        one(data, strict=True)
+
+
 @pytest.mark.parametrize(
     "changed", [{"low": "5", "high": "5"}, {"first": "7", "last": "7"}, {"low": "none"}, {"last": ""}]
 )

@@ -142,10 +142,14 @@ def _must_inflate_as_declared(dataset: Any, kind: npt.DTypeLike) -> None:
     if declared > _MAX_BYTES + _BYTES_PER_BYTE * dataset.id.get_storage_size():
         raise InvalidHeader("a chunk of the HDF5 file declares more samples than are read; repack it")
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
-    if _DEFLATE not in filters:
-        return
+    file_bytes = dataset.file.id.get_filesize()
     for i in range(dataset.id.get_num_chunks()):
         chunk = dataset.id.get_chunk_info(i)
+        # The library allocates what the index says.
+        if (chunk.byte_offset or 0) + chunk.size > file_bytes:
+            raise InvalidHeader("a chunk of the HDF5 file is said to lie beyond its end; export it again")
+        if _DEFLATE not in filters:
+            continue
         if chunk.size * _MAX_INFLATION <= _MAX_BYTES or filters[-1] != _DEFLATE or chunk.filter_mask:
             continue
         stream = zlib.decompressobj()

@@ -15,7 +15,7 @@ from exchangeai.formats._number_text import numbers_in
 from exchangeai.formats._options import ReadOptions
 from exchangeai.formats._philips_pulse import end_of_ecg
 from exchangeai.formats._philips_xli import unpacked, with_limb_leads
-from exchangeai.formats._rates import checked_rate
+from exchangeai.formats._rates import MAX_RATE_HZ
 from exchangeai.formats._stated import rate_of, scale_of
 from exchangeai.formats._stored_length import shortfall
 from exchangeai.formats._xml_fields import number, number_of, text_of
@@ -25,7 +25,8 @@ from exchangeai.recording import Lead, Series
 _TYPES = {(8, True): "i1", (16, True): "<i2", (32, True): "<i4", (8, False): "u1", (16, False): "<u2"}
 _TWELVE = frozenset({"STD-12", "10-WIRE"})
 _MAX_LEADS = 64
-_MAX_START_MS = 600_000.0
+_MAX_BEFORE = 600_000
+"""Samples, ten minutes at 1 kHz: bounds what a number in a header can allocate."""
 _MV_PER_UV = 1e-3
 _FILL = 32767
 """In representative beats, behind the end of the beat."""
@@ -83,7 +84,7 @@ def representative_beats(root: Any, warnings: list[str]) -> tuple[Series, ...]:
         duration_ms = number(held.get("duration", ""))
         if not rate_hz and duration_ms:
             rate_hz = samples.size * 1000 / duration_ms
-        if not rate_hz or rate_hz < 0 or not samples.size or len(leads) == _MAX_LEADS:
+        if not rate_hz or not 0 < rate_hz <= MAX_RATE_HZ or not samples.size or len(leads) == _MAX_LEADS:
             warnings.append("a representative beat holds no samples or no rate; it is left out")
             continue
         with np.errstate(over="ignore", invalid="ignore"):
@@ -96,7 +97,7 @@ def representative_beats(root: Any, warnings: list[str]) -> tuple[Series, ...]:
             Lead(
                 name=canonical_lead(beat.get("leadname", "")[:_MAX_LEADS]) or f"channel {len(leads) + 1}",
                 samples=scaled,
-                sampling_rate_hz=checked_rate(rate_hz),
+                sampling_rate_hz=rate_hz,
             )
         )
     return (Series(kind="median", leads=tuple(leads)),) if leads else ()
@@ -153,17 +154,17 @@ def _lead_by_lead(node: Any, signal: Any, options: ReadOptions, warnings: list[s
         samples = _decoded(child.text, encoding, scale.stored, strict=options.strict)
         duration_ms = number(child.get("duration", ""))
         counts.append((samples.size, round((duration_ms or 0) * scale.rate_hz / 1000)))
-        start_ms = number(child.get("starttime", "")) or 0.0
-        if not 0 <= start_ms <= _MAX_START_MS:
-            raise InvalidHeader("a lead begins more than ten minutes after the recording, or before it")
+        before = (number(child.get("starttime", "")) or 0.0) * scale.rate_hz / 1000
+        if not 0 <= before <= _MAX_BEFORE:
+            raise InvalidHeader("a lead begins long after the recording, or before it; export the file again")
         lead = _lead(
             canonical_lead(child.get("leadname", "")[:64]) or f"channel {len(leads) + 1}", samples, scale
         )
-        before = np.full(round(start_ms * scale.rate_hz / 1000), np.nan, np.float32)
+        missing = np.full(round(before), np.nan, np.float32)
         leads.append(
             Lead(
                 name=lead.name,
-                samples=np.concatenate([before, lead.samples]) if before.size else lead.samples,
+                samples=np.concatenate([missing, lead.samples]),
                 sampling_rate_hz=lead.sampling_rate_hz,
             )
         )

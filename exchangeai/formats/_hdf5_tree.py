@@ -18,7 +18,7 @@ import numpy.typing as npt
 from exchangeai.errors import ExchangeaiError, InvalidHeader, Truncated, UnsafeReference
 from exchangeai.formats._hdf5_bytes import check_bytes
 from exchangeai.formats._hdf5_values import Budget, attributes, dataset_value
-from exchangeai.formats._named_facts import Value, is_fact, is_record, names_ecg, texts
+from exchangeai.formats._named_facts import MAX_NAME, Value, is_fact, is_record, names_ecg, texts
 from exchangeai.formats._named_values import no_samples, records_of
 from exchangeai.formats._options import ReadOptions, ReadResult
 
@@ -107,7 +107,7 @@ def _sources(
         if isinstance(child, h5py.Group):
             groups.append((str(member), child))
         elif isinstance(child, h5py.Dataset):
-            _add(str(member), child, facts, signals, walk)
+            _add(str(member)[:MAX_NAME], child, facts, signals, walk)
     if signals:
         yield _Source(name=name, facts=facts, signals=signals)
     for member, child in groups:

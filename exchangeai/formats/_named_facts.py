@@ -43,6 +43,8 @@ _AGE = frozenset({"age", "patientage", "ageyears"})
 _SEX = frozenset({"sex", "gender", "patientsex"})
 _GAIN = frozenset({"gain", "gains", "adcgain", "baseline", "offset", "adczero", "resolution", "lsb"})
 _MAX_TEXTS = 1_000_000
+MAX_NAME = 200
+"""Longer names are cut before anything is looked for in them."""
 
 
 @dataclass(kw_only=True)
@@ -91,7 +93,8 @@ def facts_of(values: Mapping[str, Value], warnings: list[str]) -> Facts:
             facts.units = found
         elif word in _LEADS and (found := texts(value)) and (word in _SURE or any(map(names_ecg, found))):
             single = len(found) == 1 and re.search("[,;| ]", found[0].strip())
-            facts.leads = tuple(x for x in re.split(r"[,;|\s]+", found[0]) if x) if single else tuple(found)
+            found = [x for x in re.split(r"[,;|\s]+", found[0]) if x] if single else found
+            facts.leads = tuple(x[:MAX_NAME] for x in found)
         elif word in _RECORD:
             facts.record_ids = _ids(value)
         elif word in _PATIENT:

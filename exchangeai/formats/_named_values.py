@@ -15,7 +15,16 @@ import numpy.typing as npt
 
 from exchangeai.errors import EmptyFile, InvalidHeader, UnreadableFile
 from exchangeai.formats._column_names import is_other_quantity, is_sample_number, name_and_unit, time_unit
-from exchangeai.formats._named_facts import Facts, Value, at_record, facts_of, folded, is_fact, names_ecg
+from exchangeai.formats._named_facts import (
+    MAX_NAME,
+    Facts,
+    Value,
+    at_record,
+    facts_of,
+    folded,
+    is_fact,
+    names_ecg,
+)
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import identifier_of, pooled_age, sex_of
 from exchangeai.formats._stated import leads_of, oriented, quantity_of, rate_of, require, states_unit
@@ -61,6 +70,7 @@ def records_of(
     MissingMetadata for what neither file nor caller states.
     """
     said = list(warnings)
+    values = {name[:MAX_NAME]: x for name, x in values.items()}
     facts = facts_of(values, said)
     signals = _signals(values, facts, said)
     if len(signals) > 1:

@@ -25,7 +25,7 @@ _LABELS = re.compile(
 )
 _JSON_LABELS = re.compile(r"\"label\"\s*:\s*\[(?P<names>[^\]]*)\]")
 _JSON_COLUMNS = re.compile(r"\"column\"\s*:\s*\[(?P<names>[^\]]*)\]")
-_VALUE = r"\s*[:=,;\t]+\s*\"?(?P<value>[^\"]+?)\"?[,;\s]*$"
+_VALUE = r"\s*[:=,;\t]+\s*\"?(?P<value>[^\"]{1,200})"
 _STEPS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 
 
@@ -85,7 +85,7 @@ def remarks_of(notes: Sequence[str]) -> Remarks:
 
 def _value(notes: Sequence[str], keys: str) -> str:
     pattern = re.compile(rf"^\W*(?:{keys}){_VALUE}", re.I)
-    return next((x["value"].strip() for note in notes if (x := pattern.match(note))), "")
+    return next((x["value"].strip(" ,;\t") for note in notes if (x := pattern.match(note))), "")
 
 
 def _labels(notes: Sequence[str], *patterns: re.Pattern[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ LOOK_BYTES = 1 << 16
 NOTE_MARKS = ("#", "%", "//")
 _MAX_LINES_ABOVE = 60
 _MAX_LINES = 120
+_MAX_NAME, _MAX_NOTE = 200, 4000
 _CHECKED_ROWS = 10
 _DELIMITERS = ("\t", ";", "|", ",", None)
 _EMPTY = r"(?:na|n/a|nan|null|none|missing|-+|\.)?"
@@ -136,6 +137,8 @@ def _row_layout(
         words = [x for x, number in zip(cells, numbers, strict=True) if not number and not is_clock(x)]
         if not any(number and x[-1:].isdigit() for x, number in zip(cells, numbers, strict=True)):
             continue
+        if _counts_columns(cells):
+            return None
         if len(cells) == 1 and (delimiter is not None or ("," in line and not _alone(line))):
             continue
         columns = len(cells)
@@ -161,7 +164,7 @@ def _row_layout(
             words=frozenset(i for i, x in enumerate(numbers) if not x) if columns > 1 else frozenset(),
             names=names,
             units=units,
-            notes=tuple(x.strip().lstrip("#%/").strip() for x in kept),
+            notes=tuple(x.strip().lstrip("#%/").strip()[:_MAX_NOTE] for x in kept),
         )
     return None
 
@@ -172,6 +175,12 @@ def _cells(line: str, delimiter: str | None, quote: str = '"') -> list[str]:
             x.strip(f" \t{quote}") for x in next(csv.reader([line], delimiter=delimiter, quotechar=quote))
         ]
     return [x.strip().strip(quote).strip() for x in line.split(delimiter)]
+
+
+def _counts_columns(cells: list[str]) -> bool:
+    """Whether a row is the header that programs write for columns without names: 0, 1, 2, ..."""
+    numbers = cells[1:] if not cells[0] else cells
+    return len(cells) > 2 and numbers == [str(i) for i in range(len(numbers))]
 
 
 def _alone(line: str) -> bool:
@@ -223,12 +232,14 @@ def _header(
 
 def _named(line: str, delimiter: str | None, columns: int) -> tuple[str, ...] | None:
     note = is_note(line)
+    if columns == 1:
+        line = line[:_MAX_NAME]
     text = line.strip().lstrip("#%/").strip() if note else line
     if columns == 1:
         # A remark above a single column is no name; a line of its own is.
         return None if note or re.search("[:=;]|,\\s*\\S", text) else (text.strip().strip("\"'").strip(),)
     quote = "'" if "'" in text else '"'
-    cells = [x.strip(" \t\"'") for x in _cells(text, delimiter, quote)]
+    cells = [x.strip(" \t\"'")[:_MAX_NAME] for x in _cells(text, delimiter, quote)]
     if len(cells) - columns not in (0, -1, 1) or not any(cells):
         return None
     if any(_NUMBER.fullmatch(x) and x[-1:].isdigit() for x in cells):

@@ -204,6 +204,24 @@ def test_an_incomplete_last_row() -> None:
         result(text, ReadOptions(sampling_rate_hz=250, unit="mV", strict=True))
 
 
+def test_numbers_of_columns_are_no_samples() -> None:
+    text = ",0,1\n" + "".join(f"{i},{x[1]},{x[2]}\n" for i, x in enumerate(ROWS))
+    recording = result(text, ReadOptions(sampling_rate_hz=250, unit="mV", leads=("I", "II"))).recording
+    assert recording.signal("II").tolist() == [x[2] for x in ROWS]
+
+
+def test_long_lines_take_no_time() -> None:
+    gap = " " * 60_000
+    begin = time.monotonic()
+    for text in (
+        f"I{gap}x,II\n1,2\n3,4\n",
+        f"# Age:{gap}x\nI,II\n1,2\n3,4\n",
+        "_" * 60_000 + ",II\n1,2\n3,4\n",
+    ):
+        assert result(text).recording.signal("II").tolist() == [2, 4]
+    assert time.monotonic() - begin < 5
+
+
 def test_an_empty_line_in_one_column_is_a_missing_value() -> None:
     samples = result("I\n1\n\n3\n").recording.signal("I")
     assert np.isnan(samples).tolist() == [False, True, False]

@@ -48,13 +48,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     signals = [x for x in header.channels if not x.is_annotation and x.samples_per_record]
     warnings = list(header.warnings)
     annotations, malformed = annotations_of(header, blocks)
-    units = [options.unit if options.unit and x.is_ecg and not x.unit else x.unit for x in signals]
-    scales = {x: mv_per(x) for x in set(units)}
-    rates_hz = {x: header.rate_hz(x) for x in {x.samples_per_record for x in signals}}
-    leads = [
-        _lead(header, x, blocks, u, scales[u], rates_hz[x.samples_per_record])
-        for x, u in zip(signals, units, strict=True)
-    ]
+    leads = _leads(header, signals, blocks, options)
     series: tuple[Series, ...] = ()
     if header.discontinuous and signals:
         leads, series = _with_gaps(leads, signals, stretches_of(header, blocks), warnings)
@@ -75,6 +69,22 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     return [ReadResult(recording=recording, identifiers=identifiers)]
 
 
+def _leads(
+    header: Header, signals: Sequence[Channel], blocks: npt.NDArray[np.uint8], options: ReadOptions
+) -> list[Lead]:
+    units = [options.unit if options.unit and x.is_ecg and not x.unit else x.unit for x in signals]
+    scales = {x: mv_per(x) for x in set(units)}
+    rates_hz = {x: header.rate_hz(x) for x in {x.samples_per_record for x in signals}}
+    # One piece of memory for all leads: the allocator keeps it for the next file, not so many small ones.
+    memory = np.empty(header.records * sum(x.samples_per_record for x in signals), np.float32)
+    leads: list[Lead] = []
+    for channel, unit in zip(signals, units, strict=True):
+        rate_hz = rates_hz[channel.samples_per_record]
+        leads.append(_lead(header, channel, blocks, unit, scales[unit], rate_hz, memory))
+        memory = memory[leads[-1].samples.size :]
+    return leads
+
+
 def _lead(
     header: Header,
     channel: Channel,
@@ -82,13 +92,15 @@ def _lead(
     unit: str,
     scale: float | None,
     rate_hz: float,
+    memory: npt.NDArray[np.float32],
 ) -> Lead:
-    count = header.records * channel.samples_per_record
+    samples = memory[: header.records * channel.samples_per_record]
     if channel.calibration is None:
-        samples = np.full(count, np.nan, np.float32)
+        samples[:] = np.nan
     else:
         slope, offset = (x * (1.0 if scale is None else scale) for x in channel.calibration)
-        samples = calibrated(_digital(header, channel, blocks), slope, offset).reshape(-1)
+        digital = _digital(header, channel, blocks)
+        calibrated(digital, slope, offset, samples.reshape(digital.shape))
     return Lead(
         name=channel.name,
         samples=samples,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from exchangeai.errors import Conflict, Truncated
 
@@ -27,10 +30,24 @@ def act(payload: bytes) -> bytes:
         return "\n".join(f"{k}={v}" for k, v in os.environ.items()).encode()
     if word == b"folder":
         return " ".join(os.listdir()).encode()
+    if word == b"read":
+        return _tried(lambda: Path(rest.decode()).read_bytes())
+    if word == b"write":
+        return _tried(lambda: Path(rest.decode()).write_bytes(b"1"))
+    if word == b"connect":
+        return _tried(lambda: socket.create_connection(("127.0.0.1", int(rest)), 1).close())
     if word == b"nap":
         time.sleep(0.3)
         return str(os.getpid()).encode()
     return _die(word)
+
+
+def _tried(act: Callable[[], object]) -> bytes:
+    try:
+        act()
+    except OSError:
+        return b"denied"
+    return b"done"
 
 
 def _die(word: bytes) -> bytes:

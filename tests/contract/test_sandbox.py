@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import io
 import os
 import signal
+import socket
 import time
+import zipfile
 from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from pathlib import Path
 
 import pytest
 
-from exchangeai.errors import Conflict, ReaderCrashed, Truncated
+from exchangeai.errors import Conflict, ReaderCrashed, Truncated, UnknownFormat
 from exchangeai.formats import ReadOptions, read_records
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.recording import to_bytes
@@ -74,6 +80,43 @@ async def test_no_secrets_and_an_empty_folder(sandbox: Sandbox, monkeypatch: pyt
     assert await sandbox.call(b"folder") == b""
 
 
+async def test_no_file_but_its_own_folder_and_no_connection(sandbox: Sandbox, tmp_path: Path) -> None:
+    if not _landlock():
+        pytest.skip("this kernel has no Landlock")
+    secret = tmp_path / "secret"
+    secret.write_text("do not tell")
+    for path in (secret, Path("/etc/passwd"), Path.home() / ".profile", Path("/proc/1/environ")):
+        assert await sandbox.call(f"read\0{path}".encode()) == b"denied"
+    assert await sandbox.call(f"write\0{tmp_path}/new".encode()) == b"denied"
+    assert await sandbox.call(b"write\0own") == b"done"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert await sandbox.call(f"connect\0{port}".encode()) == b"denied"
+
+
+async def test_large_payloads_travel_too(sandbox: Sandbox) -> None:
+    for size in (0, 1, 31 * MIB, 40 * MIB):
+        data = os.urandom(MIB) * (size // MIB) + bytes(size % MIB)
+        assert await sandbox.call([b"echo\0", data]) == data
+
+
+async def test_a_pipeline_keeps_order_and_failures(sandbox: Sandbox) -> None:
+    payloads = [b"echo\0%d" % i if i % 3 else b"truncated" for i in range(20)]
+    async with sandbox.session() as session:
+        answers = [x async for x in session.pipeline(payloads)]
+    for i, answer in enumerate(answers):
+        assert isinstance(answer, Truncated) if i % 3 == 0 else answer == b"%d" % i
+    with pytest.raises(ReaderCrashed):
+        async with sandbox.session() as session:
+            [x async for x in session.pipeline([b"echo\0a", b"abort", b"echo\0b"])]
+    big = b"echo\0" + bytes(40 * MIB)
+    async with sandbox.session() as session:
+        assert [len(x) async for x in session.pipeline([big] * 4) if isinstance(x, bytes)] == [40 * MIB] * 4
+    async with sandbox.session() as session, aclosing(session.pipeline([b"echo\0a"] * 9)) as left:
+        assert await anext(left) == b"a"
+    assert await sandbox.call(b"echo\0alive") == b"alive"
+
+
 async def test_what_a_library_prints_does_not_disturb(sandbox: Sandbox) -> None:
     assert await sandbox.call(b"print") == b"printed"
 
@@ -119,3 +162,63 @@ async def test_files_read_in_the_sandbox_equal_those_read_here() -> None:
         assert time.monotonic() - begin < 10
     finally:
         await reader.close()
+
+
+async def test_bulk_reads_the_same_as_one_by_one_whatever_dies() -> None:
+    reader = SandboxedReader(workers=2)
+    try:
+        await reader.start()
+        records = [{**RECORD, "r.dat": bytes([i % 256]) * 1000} if i % 7 else {"x": b"?"} for i in range(400)]
+        reading = asyncio.create_task(reader.read_many(records, ReadOptions()))
+        await asyncio.sleep(0.03)
+        for pid in _sandboxed_children():
+            os.kill(pid, signal.SIGKILL)
+        found = await reading
+        for i, outcome in enumerate(found):
+            if i % 7 == 0:
+                assert isinstance(outcome, UnknownFormat)
+                continue
+            assert isinstance(outcome, (list, ReaderCrashed))
+            if isinstance(outcome, list):
+                assert to_bytes(outcome[0].recording) == to_bytes(read_records(records[i])[0].recording)
+        assert sum(isinstance(x, ReaderCrashed) for x in found) <= 6
+        assert await reader.read_many([], ReadOptions()) == []
+        again = await reader.read_many(records, ReadOptions())
+        assert not any(isinstance(x, ReaderCrashed) for x in again)
+    finally:
+        await reader.close()
+
+
+async def test_archives_are_expanded_in_the_child_slice_by_slice() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i in range(700):
+            archive.writestr(f"{i}/r.hea", RECORD["r.hea"])
+            archive.writestr(f"{i}/r.dat", RECORD["r.dat"])
+        archive.writestr("../out", b"1")
+    reader = SandboxedReader()
+    try:
+        groups = [x async for x in reader.expand({"a.zip": packed.getvalue(), "t.csv": b"1,2"})]
+        assert [x.names for x in groups if x.error] == [("a.zip/../out",)]
+        assert sum(x.files == RECORD for x in groups) == 700
+        assert groups[-1].files == {"t.csv": b"1,2"}
+        async with aclosing(reader.expand({"a.zip": packed.getvalue()})) as left:
+            assert (await anext(left)).names
+        [found] = await reader.read(RECORD, ReadOptions())
+        assert found.recording.lead_names == ("II",)
+    finally:
+        await reader.close()
+
+
+def _sandboxed_children() -> list[int]:
+    found: list[int] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid() and b"exchangeai.sandbox" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
+def _landlock() -> bool:
+    return bool(ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1) >= 4)

@@ -74,7 +74,7 @@ def records_of(
     facts = facts_of(values, said)
     signals = _signals(values, facts, said)
     if len(signals) > 1:
-        table: npt.NDArray[Any] = np.column_stack(list(signals.values()))
+        table: npt.NDArray[Any] = np.stack(list(signals.values())).T
         names: tuple[str, ...] | None = tuple(signals)
     else:
         name, table = next(iter(signals.items()))

@@ -95,7 +95,7 @@ def representative_beats(root: Any, warnings: list[str]) -> tuple[Series, ...]:
             warnings.append("representative beats are filled up with 32767, which counts as missing")
         leads.append(
             Lead(
-                name=canonical_lead(beat.get("leadname", "")[:_MAX_LEADS]) or f"channel {len(leads) + 1}",
+                name=canonical_lead(beat.get("leadname", "")[:64]) or f"channel {len(leads) + 1}",
                 samples=scaled,
                 sampling_rate_hz=rate_hz,
             )

@@ -43,7 +43,9 @@ _SAFE = (1e-30, 1e30)
 
 def integers_24(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     """Little-endian signed 24-bit integers: uint8 [..., 3 n] to int32 [..., n]."""
-    words = np.zeros((*raw.shape[:-1], raw.shape[-1] // 3, 4), np.uint8)
-    # Into the upper bytes: the arithmetic shift then carries the sign.
-    words[..., 1:] = raw.reshape(*raw.shape[:-1], -1, 3)
-    return words.view("<i4")[..., 0] >> 8
+    parts = raw.reshape(*raw.shape[:-1], -1, 3)
+    # The sign is in the upper byte.
+    whole = parts[..., 2].view(np.int8).astype(np.int32) << 16
+    whole |= parts[..., 1].astype(np.int32) << 8
+    whole |= parts[..., 0]
+    return whole

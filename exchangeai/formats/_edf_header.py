@@ -142,7 +142,7 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
     first_byte = 0
     for i, count in enumerate(sizes[x] for x in counts):
         label = _text(labels[i])
-        name = canonical_lead(label)
+        name = label if label in STANDARD_12 else canonical_lead(label)
         channels.append(
             Channel(
                 name=name or "unnamed",

@@ -98,9 +98,10 @@ def _lead(
     if channel.calibration is None:
         samples[:] = np.nan
     else:
-        slope, offset = (x * (1.0 if scale is None else scale) for x in channel.calibration)
+        slope, offset = channel.calibration
+        factor = 1.0 if scale is None else scale
         digital = _digital(header, channel, blocks)
-        calibrated(digital, slope, offset, samples.reshape(digital.shape))
+        calibrated(digital, slope * factor, offset * factor, samples.reshape(digital.shape))
     return Lead(
         name=channel.name,
         samples=samples,

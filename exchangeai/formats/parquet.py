@@ -27,7 +27,7 @@ parquet: Any = _parquet
 RANK = 2
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
-_MAX_BYTES = 96 << 20
+_MAX_BYTES = 64 << 20
 _BYTES_PER_BYTE = 8
 """So much may be read, whatever the file's size, and so much more for each of its bytes."""
 _FREE_BYTES = 16 << 20

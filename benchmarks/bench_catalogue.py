@@ -1,7 +1,7 @@
 """The catalogue at a million recordings: made anew from the facts, opened again, and asked for pages.
 
 Synthetic facts as ingest and preprocess write them lie in the buckets of a real nats-server. The references
-are reading the same entries without an index, and the goals of the project: 25,000 facts a second, 50 ms a page.
+are reading the same entries without an index, and our goals: 25,000 facts a second, 50 ms a page.
 Prints JSON. `python -m benchmarks.bench_catalogue [recordings]`
 """
 

@@ -83,11 +83,33 @@ class RecordingFact:
     """Keyed HMAC of each uploaded file's name, with and without suffix: joins label tables."""
     ingested_at: float = 0.0
     source_size_bytes: int = 0
+    same_signal_as: str | None = None
+    """Id of an earlier recording that shows the same ECG, from another file."""
 
     @property
     def readable(self) -> bool:
         """Whether signals are stored."""
         return self.error_reason is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalFact:
+    """The first recording of a signal (written by ingest; key = `exchangeai.recording.signal_digest`)."""
+
+    recording_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletionFact:
+    """What is left of an erased recording: that it was, and where it had been used (written by ingest; key =
+    recording id). Nothing of the person or the signal."""
+
+    recording_id: str
+    deleted_at: float
+    dataset_ids: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
+    model_keys: tuple[str, ...] = ()
+    """`name.version` of the models that were trained with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +273,8 @@ class ModelFact:
 
 BUCKETS: dict[type, str] = {
     RecordingFact: "recordings",
+    SignalFact: "signals",
+    DeletionFact: "deletions",
     PreprocessedFact: "preprocessed",
     DatasetFact: "datasets",
     RunFact: "runs",

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import InvalidArgument, NotFound
-from exchangeai.leads import canonical_lead
+from exchangeai.leads import DERIVABLE, canonical_lead
 
 Sex = Literal["F", "M"]
 """As recorded; None in its place where the file does not say."""
@@ -198,6 +198,24 @@ def source_digest(files: Mapping[str, bytes]) -> str:
     for _, data in sorted(files.items()):
         total.update(len(data).to_bytes(8, "big"))
         total.update(data)
+    return total.hexdigest()
+
+
+def signal_digest(recording: Recording) -> str:
+    """SHA-256, hex, of what an ECG shows, whatever file it came in; empty without an ECG lead.
+
+    Over the stored leads in the order of their names, rounded to microvolts, with their rates. Leads that
+    follow from I and II are left out where those are there, because only some formats store them.
+    """
+    leads = {x.name: x for x in reversed(recording.ecg_leads) if not x.derived}
+    if "I" in leads and "II" in leads:
+        leads = {name: x for name, x in leads.items() if name not in DERIVABLE}
+    if not leads:
+        return ""
+    total = hashlib.sha256()
+    for name, lead in sorted(leads.items()):
+        total.update(f"{name} {lead.sampling_rate_hz:.6g} {lead.samples.size}\n".encode())
+        total.update(np.rint(np.nan_to_num(lead.samples, nan=-4e5) * 1e3).astype("<i4").tobytes())
     return total.hexdigest()
 
 

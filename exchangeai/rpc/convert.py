@@ -12,6 +12,7 @@ from exchangeai.facts import (
     ClassMetrics,
     DatasetFact,
     DatasetState,
+    DeletionFact,
     Epoch,
     Estimate,
     ModelFact,
@@ -29,6 +30,7 @@ from exchangeai.measurements import Measurements, Quality, Verdict
 from exchangeai.recording import Patient, Sex
 from exchangeai.v1 import (
     dataset_pb2,
+    ingest_service_pb2,
     measurements_pb2,
     metrics_pb2,
     model_pb2,
@@ -106,11 +108,23 @@ def recording_to_proto(fact: RecordingFact, preprocessed: PreprocessedFact | Non
         source_size_bytes=fact.source_size_bytes,
         preprocessing_state=preprocessing_state(fact, preprocessed),
         preprocessing_error=(preprocessed.error or "") if preprocessed else "",
+        same_signal_as=fact.same_signal_as or "",
     )
     if fact.error_reason is not None:
         message.error.reason = fact.error_reason
         message.error.message = fact.error_message or ""
     return message
+
+
+def deletion_to_proto(fact: DeletionFact) -> ingest_service_pb2.Deletion:
+    """What is kept of a removed recording."""
+    return ingest_service_pb2.Deletion(
+        recording_id=fact.recording_id,
+        deleted_at=timestamp(fact.deleted_at),
+        dataset_ids=fact.dataset_ids,
+        run_ids=fact.run_ids,
+        model_keys=fact.model_keys,
+    )
 
 
 def preprocessing_state(

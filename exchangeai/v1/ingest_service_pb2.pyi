@@ -1,5 +1,8 @@
+import datetime
+
 from buf.validate import validate_pb2 as _validate_pb2
 from exchangeai.v1 import recording_pb2 as _recording_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -95,18 +98,22 @@ class GetSignalRequest(_message.Message):
     def __init__(self, recording_id: _Optional[str] = ..., leads: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetSignalResponse(_message.Message):
-    __slots__ = ("lead", "lead_index", "sampling_rate_hz", "sample_offset", "samples")
+    __slots__ = ("lead", "lead_index", "sampling_rate_hz", "sample_offset", "samples", "unit", "derived")
     LEAD_FIELD_NUMBER: _ClassVar[int]
     LEAD_INDEX_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_OFFSET_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    DERIVED_FIELD_NUMBER: _ClassVar[int]
     lead: str
     lead_index: int
     sampling_rate_hz: float
     sample_offset: int
     samples: bytes
-    def __init__(self, lead: _Optional[str] = ..., lead_index: _Optional[int] = ..., sampling_rate_hz: _Optional[float] = ..., sample_offset: _Optional[int] = ..., samples: _Optional[bytes] = ...) -> None: ...
+    unit: str
+    derived: bool
+    def __init__(self, lead: _Optional[str] = ..., lead_index: _Optional[int] = ..., sampling_rate_hz: _Optional[float] = ..., sample_offset: _Optional[int] = ..., samples: _Optional[bytes] = ..., unit: _Optional[str] = ..., derived: _Optional[bool] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("recording_id",)
@@ -115,7 +122,73 @@ class DeleteRequest(_message.Message):
     def __init__(self, recording_id: _Optional[str] = ...) -> None: ...
 
 class DeleteResponse(_message.Message):
-    __slots__ = ("dataset_ids",)
+    __slots__ = ("dataset_ids", "deletion")
     DATASET_IDS_FIELD_NUMBER: _ClassVar[int]
+    DELETION_FIELD_NUMBER: _ClassVar[int]
     dataset_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, dataset_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    deletion: Deletion
+    def __init__(self, dataset_ids: _Optional[_Iterable[str]] = ..., deletion: _Optional[_Union[Deletion, _Mapping]] = ...) -> None: ...
+
+class Deletion(_message.Message):
+    __slots__ = ("recording_id", "deleted_at", "dataset_ids", "run_ids", "model_keys")
+    RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
+    DELETED_AT_FIELD_NUMBER: _ClassVar[int]
+    DATASET_IDS_FIELD_NUMBER: _ClassVar[int]
+    RUN_IDS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_KEYS_FIELD_NUMBER: _ClassVar[int]
+    recording_id: str
+    deleted_at: _timestamp_pb2.Timestamp
+    dataset_ids: _containers.RepeatedScalarFieldContainer[str]
+    run_ids: _containers.RepeatedScalarFieldContainer[str]
+    model_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, recording_id: _Optional[str] = ..., deleted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dataset_ids: _Optional[_Iterable[str]] = ..., run_ids: _Optional[_Iterable[str]] = ..., model_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetDeletionRequest(_message.Message):
+    __slots__ = ("recording_id",)
+    RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
+    recording_id: str
+    def __init__(self, recording_id: _Optional[str] = ...) -> None: ...
+
+class GetDeletionResponse(_message.Message):
+    __slots__ = ("deletion",)
+    DELETION_FIELD_NUMBER: _ClassVar[int]
+    deletion: Deletion
+    def __init__(self, deletion: _Optional[_Union[Deletion, _Mapping]] = ...) -> None: ...
+
+class ExportRequest(_message.Message):
+    __slots__ = ("recording_ids", "filter", "format")
+    RECORDING_IDS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    recording_ids: _containers.RepeatedScalarFieldContainer[str]
+    filter: ListFilter
+    format: str
+    def __init__(self, recording_ids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[ListFilter, _Mapping]] = ..., format: _Optional[str] = ...) -> None: ...
+
+class ExportResponse(_message.Message):
+    __slots__ = ("file", "chunk", "problem")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    file: ExportedFile
+    chunk: bytes
+    problem: ExportProblem
+    def __init__(self, file: _Optional[_Union[ExportedFile, _Mapping]] = ..., chunk: _Optional[bytes] = ..., problem: _Optional[_Union[ExportProblem, _Mapping]] = ...) -> None: ...
+
+class ExportedFile(_message.Message):
+    __slots__ = ("name", "recording_id", "notes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    recording_id: str
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., recording_id: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExportProblem(_message.Message):
+    __slots__ = ("recording_id", "message")
+    RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    recording_id: str
+    message: str
+    def __init__(self, recording_id: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...

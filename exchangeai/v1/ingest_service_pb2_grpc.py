@@ -60,6 +60,16 @@ class IngestServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_ingest__service__pb2.DeleteRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_ingest__service__pb2.DeleteResponse.FromString,
                 _registered_method=True)
+        self.GetDeletion = channel.unary_unary(
+                '/exchangeai.v1.IngestService/GetDeletion',
+                request_serializer=exchangeai_dot_v1_dot_ingest__service__pb2.GetDeletionRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_ingest__service__pb2.GetDeletionResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/exchangeai.v1.IngestService/Export',
+                request_serializer=exchangeai_dot_v1_dot_ingest__service__pb2.ExportRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_ingest__service__pb2.ExportResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -98,6 +108,22 @@ class IngestServiceServicer:
 
     def Delete(self, request, context):
         """Removes a recording with its source, signals and derived objects. Says where it had been used.
+        Also when it was cut off in between, it can be repeated; what was removed is gone from every store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeletion(self, request, context):
+        """Tells of a removed recording when it was removed and where it had been used. NOT_FOUND when there was none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """Streams recordings as files of another format, de-identified: for each file one `file` message, then its
+        bytes. A recording that the format cannot hold gives a `problem` and the others go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +156,16 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.Delete,
                     request_deserializer=exchangeai_dot_v1_dot_ingest__service__pb2.DeleteRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_ingest__service__pb2.DeleteResponse.SerializeToString,
+            ),
+            'GetDeletion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeletion,
+                    request_deserializer=exchangeai_dot_v1_dot_ingest__service__pb2.GetDeletionRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_ingest__service__pb2.GetDeletionResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=exchangeai_dot_v1_dot_ingest__service__pb2.ExportRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_ingest__service__pb2.ExportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +304,60 @@ class IngestService:
             '/exchangeai.v1.IngestService/Delete',
             exchangeai_dot_v1_dot_ingest__service__pb2.DeleteRequest.SerializeToString,
             exchangeai_dot_v1_dot_ingest__service__pb2.DeleteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.IngestService/GetDeletion',
+            exchangeai_dot_v1_dot_ingest__service__pb2.GetDeletionRequest.SerializeToString,
+            exchangeai_dot_v1_dot_ingest__service__pb2.GetDeletionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/exchangeai.v1.IngestService/Export',
+            exchangeai_dot_v1_dot_ingest__service__pb2.ExportRequest.SerializeToString,
+            exchangeai_dot_v1_dot_ingest__service__pb2.ExportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65xchangeai/v1/recording.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x03\n\tRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.exchangeai.v1.RecordingState\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12&\n\x05leads\x18\x04 \x03(\x0b\x32\x17.exchangeai.v1.LeadInfo\x12\x12\n\nduration_s\x18\x05 \x01(\x01\x12\'\n\x07patient\x18\x06 \x01(\x0b\x32\x16.exchangeai.v1.Patient\x12\x18\n\x10\x61\x63quisition_year\x18\x07 \x01(\x05\x12\x14\n\x0c\x64\x65vice_model\x18\x08 \x01(\t\x12\x10\n\x08warnings\x18\t \x03(\t\x12\'\n\x05\x65rror\x18\n \x01(\x0b\x32\x18.exchangeai.v1.FileError\x12/\n\x0bingested_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11source_size_bytes\x18\x0c \x01(\x03\x12>\n\x13preprocessing_state\x18\r \x01(\x0e\x32!.exchangeai.v1.PreprocessingState\x12\x1b\n\x13preprocessing_error\x18\x0e \x01(\t\"g\n\x08LeadInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10sampling_rate_hz\x18\x02 \x01(\x01\x12\x14\n\x0csample_count\x18\x03 \x01(\x03\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x65rived\x18\x05 \x01(\x08\"e\n\x07Patient\x12\x1f\n\x03sex\x18\x01 \x01(\x0e\x32\x12.exchangeai.v1.Sex\x12\x16\n\tage_years\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x0bpatient_key\x18\x03 \x01(\tB\x0c\n\n_age_years\",\n\tFileError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xce\x01\n\x0bReadOptions\x12\x31\n\x10sampling_rate_hz\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00j\xf8@)\x00\x00\x00\x00\x00\x00\x00\x00\x12+\n\x04unit\x18\x02 \x01(\x0e\x32\x13.exchangeai.v1.UnitB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\x05leads\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10@\"\x06r\x04\x10\x01\x18 \x12.\n\runit_multiple\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x0e\n\x06strict\x18\x05 \x01(\x08*o\n\x0eRecordingState\x12\x1f\n\x1bRECORDING_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RECORDING_STATE_READABLE\x10\x01\x12\x1e\n\x1aRECORDING_STATE_UNREADABLE\x10\x02*\x98\x01\n\x12PreprocessingState\x12#\n\x1fPREPROCESSING_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPREPROCESSING_STATE_PENDING\x10\x01\x12\x1c\n\x18PREPROCESSING_STATE_DONE\x10\x02\x12\x1e\n\x1aPREPROCESSING_STATE_FAILED\x10\x03*8\n\x03Sex\x12\x13\n\x0fSEX_UNSPECIFIED\x10\x00\x12\x0e\n\nSEX_FEMALE\x10\x01\x12\x0c\n\x08SEX_MALE\x10\x02*S\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\r\n\tUNIT_VOLT\x10\x01\x12\x12\n\x0eUNIT_MILLIVOLT\x10\x02\x12\x12\n\x0eUNIT_MICROVOLT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65xchangeai/v1/recording.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x03\n\tRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.exchangeai.v1.RecordingState\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12&\n\x05leads\x18\x04 \x03(\x0b\x32\x17.exchangeai.v1.LeadInfo\x12\x12\n\nduration_s\x18\x05 \x01(\x01\x12\'\n\x07patient\x18\x06 \x01(\x0b\x32\x16.exchangeai.v1.Patient\x12\x18\n\x10\x61\x63quisition_year\x18\x07 \x01(\x05\x12\x14\n\x0c\x64\x65vice_model\x18\x08 \x01(\t\x12\x10\n\x08warnings\x18\t \x03(\t\x12\'\n\x05\x65rror\x18\n \x01(\x0b\x32\x18.exchangeai.v1.FileError\x12/\n\x0bingested_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11source_size_bytes\x18\x0c \x01(\x03\x12>\n\x13preprocessing_state\x18\r \x01(\x0e\x32!.exchangeai.v1.PreprocessingState\x12\x1b\n\x13preprocessing_error\x18\x0e \x01(\t\x12\x16\n\x0esame_signal_as\x18\x0f \x01(\t\"g\n\x08LeadInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x10sampling_rate_hz\x18\x02 \x01(\x01\x12\x14\n\x0csample_count\x18\x03 \x01(\x03\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x65rived\x18\x05 \x01(\x08\"e\n\x07Patient\x12\x1f\n\x03sex\x18\x01 \x01(\x0e\x32\x12.exchangeai.v1.Sex\x12\x16\n\tage_years\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x0bpatient_key\x18\x03 \x01(\tB\x0c\n\n_age_years\",\n\tFileError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xce\x01\n\x0bReadOptions\x12\x31\n\x10sampling_rate_hz\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00j\xf8@)\x00\x00\x00\x00\x00\x00\x00\x00\x12+\n\x04unit\x18\x02 \x01(\x0e\x32\x13.exchangeai.v1.UnitB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\x05leads\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10@\"\x06r\x04\x10\x01\x18 \x12.\n\runit_multiple\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x0e\n\x06strict\x18\x05 \x01(\x08*o\n\x0eRecordingState\x12\x1f\n\x1bRECORDING_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18RECORDING_STATE_READABLE\x10\x01\x12\x1e\n\x1aRECORDING_STATE_UNREADABLE\x10\x02*\x98\x01\n\x12PreprocessingState\x12#\n\x1fPREPROCESSING_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPREPROCESSING_STATE_PENDING\x10\x01\x12\x1c\n\x18PREPROCESSING_STATE_DONE\x10\x02\x12\x1e\n\x1aPREPROCESSING_STATE_FAILED\x10\x03*8\n\x03Sex\x12\x13\n\x0fSEX_UNSPECIFIED\x10\x00\x12\x0e\n\nSEX_FEMALE\x10\x01\x12\x0c\n\x08SEX_MALE\x10\x02*S\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\r\n\tUNIT_VOLT\x10\x01\x12\x12\n\x0eUNIT_MILLIVOLT\x10\x02\x12\x12\n\x0eUNIT_MICROVOLT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,22 +41,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READOPTIONS'].fields_by_name['leads']._serialized_options = b'\272H\r\222\001\n\020@\"\006r\004\020\001\030 '
   _globals['_READOPTIONS'].fields_by_name['unit_multiple']._loaded_options = None
   _globals['_READOPTIONS'].fields_by_name['unit_multiple']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\200\204.A)\000\000\000\000\000\000\000\000'
-  _globals['_RECORDINGSTATE']._serialized_start=1048
-  _globals['_RECORDINGSTATE']._serialized_end=1159
-  _globals['_PREPROCESSINGSTATE']._serialized_start=1162
-  _globals['_PREPROCESSINGSTATE']._serialized_end=1314
-  _globals['_SEX']._serialized_start=1316
-  _globals['_SEX']._serialized_end=1372
-  _globals['_UNIT']._serialized_start=1374
-  _globals['_UNIT']._serialized_end=1457
+  _globals['_RECORDINGSTATE']._serialized_start=1072
+  _globals['_RECORDINGSTATE']._serialized_end=1183
+  _globals['_PREPROCESSINGSTATE']._serialized_start=1186
+  _globals['_PREPROCESSINGSTATE']._serialized_end=1338
+  _globals['_SEX']._serialized_start=1340
+  _globals['_SEX']._serialized_end=1396
+  _globals['_UNIT']._serialized_start=1398
+  _globals['_UNIT']._serialized_end=1481
   _globals['_RECORDING']._serialized_start=111
-  _globals['_RECORDING']._serialized_end=583
-  _globals['_LEADINFO']._serialized_start=585
-  _globals['_LEADINFO']._serialized_end=688
-  _globals['_PATIENT']._serialized_start=690
-  _globals['_PATIENT']._serialized_end=791
-  _globals['_FILEERROR']._serialized_start=793
-  _globals['_FILEERROR']._serialized_end=837
-  _globals['_READOPTIONS']._serialized_start=840
-  _globals['_READOPTIONS']._serialized_end=1046
+  _globals['_RECORDING']._serialized_end=607
+  _globals['_LEADINFO']._serialized_start=609
+  _globals['_LEADINFO']._serialized_end=712
+  _globals['_PATIENT']._serialized_start=714
+  _globals['_PATIENT']._serialized_end=815
+  _globals['_FILEERROR']._serialized_start=817
+  _globals['_FILEERROR']._serialized_end=861
+  _globals['_READOPTIONS']._serialized_start=864
+  _globals['_READOPTIONS']._serialized_end=1070
 # @@protoc_insertion_point(module_scope)

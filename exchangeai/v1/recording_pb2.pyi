@@ -52,7 +52,7 @@ UNIT_MILLIVOLT: Unit
 UNIT_MICROVOLT: Unit
 
 class Recording(_message.Message):
-    __slots__ = ("recording_id", "state", "format", "leads", "duration_s", "patient", "acquisition_year", "device_model", "warnings", "error", "ingested_at", "source_size_bytes", "preprocessing_state", "preprocessing_error")
+    __slots__ = ("recording_id", "state", "format", "leads", "duration_s", "patient", "acquisition_year", "device_model", "warnings", "error", "ingested_at", "source_size_bytes", "preprocessing_state", "preprocessing_error", "same_signal_as")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class Recording(_message.Message):
     SOURCE_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_STATE_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_ERROR_FIELD_NUMBER: _ClassVar[int]
+    SAME_SIGNAL_AS_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     state: RecordingState
     format: str
@@ -81,7 +82,8 @@ class Recording(_message.Message):
     source_size_bytes: int
     preprocessing_state: PreprocessingState
     preprocessing_error: str
-    def __init__(self, recording_id: _Optional[str] = ..., state: _Optional[_Union[RecordingState, str]] = ..., format: _Optional[str] = ..., leads: _Optional[_Iterable[_Union[LeadInfo, _Mapping]]] = ..., duration_s: _Optional[float] = ..., patient: _Optional[_Union[Patient, _Mapping]] = ..., acquisition_year: _Optional[int] = ..., device_model: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[FileError, _Mapping]] = ..., ingested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source_size_bytes: _Optional[int] = ..., preprocessing_state: _Optional[_Union[PreprocessingState, str]] = ..., preprocessing_error: _Optional[str] = ...) -> None: ...
+    same_signal_as: str
+    def __init__(self, recording_id: _Optional[str] = ..., state: _Optional[_Union[RecordingState, str]] = ..., format: _Optional[str] = ..., leads: _Optional[_Iterable[_Union[LeadInfo, _Mapping]]] = ..., duration_s: _Optional[float] = ..., patient: _Optional[_Union[Patient, _Mapping]] = ..., acquisition_year: _Optional[int] = ..., device_model: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[FileError, _Mapping]] = ..., ingested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source_size_bytes: _Optional[int] = ..., preprocessing_state: _Optional[_Union[PreprocessingState, str]] = ..., preprocessing_error: _Optional[str] = ..., same_signal_as: _Optional[str] = ...) -> None: ...
 
 class LeadInfo(_message.Message):
     __slots__ = ("name", "sampling_rate_hz", "sample_count", "unit", "derived")

@@ -26,7 +26,8 @@ _TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE facets (facet INTEGER PRIMARY KEY, format TEXT, state INTEGER, count INTEGER NOT NULL DEFAULT 0,
                      UNIQUE (format, state));
-CREATE TABLE recordings (recording_id TEXT UNIQUE, ingested_at REAL, facet INTEGER, patient_key TEXT, fact BLOB);
+CREATE TABLE recordings (recording_id TEXT UNIQUE, ingested_at REAL, facet INTEGER, patient_key TEXT,
+                         fact BLOB);
 CREATE TABLE preprocessed (recording_id TEXT UNIQUE, failed INTEGER, fact BLOB);
 """
 _INDEXES = {

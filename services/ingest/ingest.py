@@ -1,4 +1,4 @@
-"""Takes recordings in: read, de-identify, store, tell the others; and removes them again.
+"""Takes recordings in: unpack, read, de-identify, store, tell the others.
 
 Order of effects: source objects, recording object, fact, event. Whatever is cut off in between is completed
 by sending the same bytes again, or by the sweeper. The id is the digest of the bytes, so nothing is ever
@@ -16,16 +16,18 @@ from pathlib import PurePath
 
 import msgspec
 
+from exchangeai.archives import archive_kind
 from exchangeai.bus import Bus, Fact
-from exchangeai.errors import Conflict, NotFound, TooLarge, UnreadableFile
+from exchangeai.errors import Conflict, ExchangeaiError, NotFound, TooLarge, UnreadableFile
 from exchangeai.events.v1.recording_ingested_pb2 import RecordingIngested
-from exchangeai.facts import LeadFact, PreprocessedFact, RecordingFact
+from exchangeai.facts import LeadFact, PreprocessedFact, RecordingFact, SignalFact
 from exchangeai.formats import ReadOptions, ReadResult, group_files
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.keys import name_key, patient_key
-from exchangeai.recording import Recording, from_bytes, source_digest, to_bytes
+from exchangeai.recording import Identifiers, Recording, from_bytes, signal_digest, source_digest, to_bytes
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import UPLOADS, stage
+from services.ingest.keys import Link, link_key, recording_key, source_prefix
 from services.ingest.receiving import UploadedFile
 
 log = logging.getLogger(__name__)
@@ -41,13 +43,6 @@ class Outcome:
     duplicate: bool
 
 
-class _Link(msgspec.Struct, frozen=True):
-    """The way back from a recording to its source, for the site alone: it never leaves `sources`."""
-
-    file_names: list[str]
-    patient_id: str | None
-
-
 class Ingest:
     """The service's logic. `now` gives seconds since the epoch."""
 
@@ -56,6 +51,7 @@ class Ingest:
         store: ObjectStore,
         bus: Bus,
         reader: SandboxedReader,
+        unpacker: SandboxedReader,
         *,
         site_key: str,
         keep_sources: bool,
@@ -65,7 +61,10 @@ class Ingest:
         self._bus = bus
         self._facts = bus.facts(RecordingFact)
         self._preprocessed = bus.facts(PreprocessedFact)
+        self._signals = bus.facts(SignalFact)
         self._reader = reader
+        # Apart from the readers: while an archive is being unpacked its members must find a free one.
+        self._unpacker = unpacker
         self._site_key = site_key
         self._keep_sources = keep_sources
         self._now = now
@@ -73,23 +72,41 @@ class Ingest:
     async def upload(self, files: Sequence[UploadedFile]) -> list[Outcome]:
         """Ingest all records among the files; one that cannot be read is an outcome, not an error.
 
-        Raises Overloaded or Unavailable when a server cannot take more; sending all again is safe.
+        Archives are opened: each of their records has its own outcome, and of a large archive only a few are
+        in memory at a time. Raises Overloaded or Unavailable when a server cannot take more; sending all
+        again is safe.
         """
-        by_name = {x.name: x for x in files}
-        groups = group_files(list(by_name), {x.name: x.data for x in files})
         room = asyncio.Semaphore(_RECORDS_AT_ONCE)
+        begun: list[asyncio.Task[list[Outcome]]] = []
 
-        async def one(names: tuple[str, ...]) -> Outcome:
-            async with room:
-                return await self._record([by_name[x] for x in names])
+        async def begin(names: tuple[str, ...], members: Mapping[str, bytes], options: ReadOptions) -> None:
+            await room.acquire()
+            task = asyncio.create_task(self._source(names, members, options))
+            task.add_done_callback(lambda _: room.release())
+            begun.append(task)
 
-        # All finish before one failure is told, so that nothing goes on behind the caller's back.
-        ended = await asyncio.gather(*(one(x) for x in groups), return_exceptions=True)
+        plain = {x.name: x for x in files if archive_kind(x.data) is None}
+        groups = {x[0]: x for x in group_files(list(plain), {x.name: x.data for x in plain.values()})}
+        try:
+            for file in files:
+                if file.name not in plain:
+                    async for group in self._unpacker.expand({file.name: file.data}):
+                        if group.error is not None:
+                            begun.append(_told(self._refused(group.names, group.error)))
+                        else:
+                            await begin(group.names, group.files, file.options)
+                elif file.name in groups:
+                    members = [plain[x] for x in groups[file.name]]
+                    stated = next((x.options for x in members if x.options != ReadOptions()), ReadOptions())
+                    await begin(groups[file.name], {x.name: x.data for x in members}, stated)
+        finally:
+            # All finish before one failure is told, so that nothing goes on behind the caller's back.
+            ended = await asyncio.gather(*begun, return_exceptions=True)
         outcomes: list[Outcome] = []
         for result in ended:
             if isinstance(result, BaseException):
                 raise result
-            outcomes.append(result)
+            outcomes += result
         return outcomes
 
     async def get(self, recording_id: str) -> tuple[RecordingFact, PreprocessedFact | None]:
@@ -104,25 +121,7 @@ class Ingest:
         fact, _ = await self.get(recording_id)
         if not fact.readable:
             raise NotFound("this recording could not be read, so it has no signal; see its error")
-        return from_bytes(await self._store.get(_recording_key(recording_id)))
-
-    async def delete(self, recording_id: str) -> list[str]:
-        """Remove a recording with all that was made of it; returns the data sets that contain it.
-
-        The fact goes last, so that a deletion that was cut off can be repeated. Raises NotFound.
-        """
-        await self.get(recording_id)
-        used_in = await self._datasets_with(recording_id)
-        for key in await self._store.list(_source_prefix(recording_id)):
-            await self._store.delete(key)
-        await self._store.delete(_recording_key(recording_id))
-        for suffix in ("npz", "json"):
-            await self._store.delete(f"windows/{recording_id}.{suffix}")
-        # Erasure is the one case in which ingest touches what preprocess wrote.
-        await self._preprocessed.delete(recording_id)
-        await self._facts.delete(recording_id)
-        log.info("deleted", extra={"fields": {"recording_id": recording_id, "datasets": len(used_in)}})
-        return used_in
+        return from_bytes(await self._store.get(recording_key(recording_id)))
 
     async def announce(self, fact: RecordingFact, again: str = "") -> None:
         """Publish that a recording awaits preprocessing; `again` sets a repetition apart."""
@@ -130,21 +129,110 @@ class Ingest:
         dedup_id = f"{fact.recording_id}.{round(fact.ingested_at * 1e6)}{again}"
         await self._bus.publish(RecordingIngested(recording_id=fact.recording_id), dedup_id=dedup_id)
 
-    async def _record(self, group: Sequence[UploadedFile]) -> Outcome:
-        files = {x.name: x.data for x in group}
-        names = tuple(files)
-        recording_id = source_digest(files)
-        known = await self._facts.get(recording_id)
+    async def _source(
+        self, names: tuple[str, ...], files: Mapping[str, bytes], options: ReadOptions
+    ) -> list[Outcome]:
+        """One record, or a container of several."""
+        source_id = source_digest(files)
+        known = await self._facts.get(source_id)
         if known is not None and known.value.readable:
-            return await self._again(known.value, names)
-        options = next((x.options for x in group if x.options != ReadOptions()), ReadOptions())
-        fact, result = await self._read(recording_id, files, options)
-        if known is not None and result is None:
+            return [await self._again(known.value, names)]
+        fact = RecordingFact(
+            recording_id=source_id,
+            name_keys=self._name_keys(names),
+            ingested_at=self._now(),
+            source_size_bytes=sum(len(x) for x in files.values()),
+        )
+        try:
+            with stage("read"):
+                results = await self._reader.read(files, options)
+        except (UnreadableFile, TooLarge) as e:
+            return [await self._unreadable(fact, e, files, names, known)]
+        if self._keep_sources and len(results) > 1:
+            with stage("store_source"):
+                await self._store_files(source_id, files)
+        return [await self._read(fact, x, files, names, known) for x in results]
+
+    async def _read(
+        self,
+        fact: RecordingFact,
+        result: ReadResult,
+        files: Mapping[str, bytes],
+        names: tuple[str, ...],
+        known: Fact[RecordingFact] | None,
+    ) -> Outcome:
+        source_id, recording_id = fact.recording_id, result.recording.source_digest
+        contained = recording_id != source_id
+        if contained:
+            known = await self._facts.get(recording_id)
+            if known is not None:
+                return await self._again(known.value, names)
+        found = result.identifiers
+        recording = dataclasses.replace(
+            result.recording,
+            patient=dataclasses.replace(
+                result.recording.patient,
+                patient_key=patient_key(self._site_key, found.patient_id) if found.patient_id else None,
+            ),
+        )
+        UPLOADS.labels(recording.format, "read").inc()
+        name_keys = {*fact.name_keys, *(self._name_keys((found.record_id,)) if found.record_id else ())}
+        fact = dataclasses.replace(
+            _described(fact, recording),
+            recording_id=recording_id,
+            name_keys=tuple(sorted(name_keys)),
+            same_signal_as=await self._first_of(recording, recording_id),
+        )
+        if self._keep_sources:
+            with stage("store_source"):
+                if not contained:
+                    await self._store_files(recording_id, files)
+                await self._store_link(recording_id, names, found, source_id if contained else "")
+        with stage("store_recording"):
+            await self._store.put(recording_key(recording_id), to_bytes(recording))
+        outcome = await self._keep(fact, names, known)
+        if not outcome.duplicate:
+            await self.announce(fact)
+        return outcome
+
+    async def _unreadable(
+        self,
+        fact: RecordingFact,
+        error: ExchangeaiError,
+        files: Mapping[str, bytes],
+        names: tuple[str, ...],
+        known: Fact[RecordingFact] | None,
+    ) -> Outcome:
+        UPLOADS.labels("", type(error).__name__).inc()
+        fact = dataclasses.replace(fact, error_reason=type(error).__name__, error_message=str(error))
+        if known is not None:
             # Still unreadable, perhaps for another reason now that more was stated.
             fact = dataclasses.replace(fact, ingested_at=known.value.ingested_at)
-            await self._facts.put(recording_id, fact)
+            await self._facts.put(fact.recording_id, fact)
             return Outcome(file_names=names, fact=fact, duplicate=True)
-        return await self._store_new(fact, result, files, known)
+        if self._keep_sources:
+            with stage("store_source"):
+                await self._store_files(fact.recording_id, files)
+                await self._store_link(fact.recording_id, names, Identifiers(), "")
+        return await self._keep(fact, names, known)
+
+    async def _keep(
+        self, fact: RecordingFact, names: tuple[str, ...], known: Fact[RecordingFact] | None
+    ) -> Outcome:
+        try:
+            if known is None:
+                await self._facts.create(fact.recording_id, fact)
+            else:
+                await self._facts.update(fact.recording_id, fact, known.revision)
+        except Conflict:
+            # The same bytes came in twice at once; whoever wrote the fact wins.
+            existing, _ = await self.get(fact.recording_id)
+            if existing.readable:
+                return await self._again(existing, names)
+            return Outcome(file_names=names, fact=existing, duplicate=True)
+        told = {"recording_id": fact.recording_id, "format": fact.format, "error": fact.error_reason}
+        log.info("ingested", extra={"fields": told})
+        return Outcome(file_names=names, fact=fact, duplicate=False)
 
     async def _again(self, fact: RecordingFact, names: Sequence[str]) -> Outcome:
         keys = self._name_keys(names)
@@ -158,89 +246,45 @@ class Ingest:
         UPLOADS.labels(fact.format, "duplicate").inc()
         return Outcome(file_names=tuple(names), fact=fact, duplicate=True)
 
-    async def _read(
-        self, recording_id: str, files: Mapping[str, bytes], options: ReadOptions
-    ) -> tuple[RecordingFact, ReadResult | None]:
-        fact = RecordingFact(
-            recording_id=recording_id,
-            name_keys=self._name_keys(tuple(files)),
-            ingested_at=self._now(),
-            source_size_bytes=sum(len(x) for x in files.values()),
-        )
-        try:
-            with stage("read"):
-                result = (await self._reader.read(files, options))[0]
-        except (UnreadableFile, TooLarge) as e:
-            UPLOADS.labels("", type(e).__name__).inc()
-            return dataclasses.replace(fact, error_reason=type(e).__name__, error_message=str(e)), None
-        identifier = result.identifiers.patient_id
-        patient = dataclasses.replace(
-            result.recording.patient,
-            patient_key=patient_key(self._site_key, identifier) if identifier else None,
-        )
-        recording = dataclasses.replace(result.recording, patient=patient)
-        UPLOADS.labels(recording.format, "read").inc()
-        return _described(fact, recording), dataclasses.replace(result, recording=recording)
+    def _refused(self, names: tuple[str, ...], error: ExchangeaiError) -> Outcome:
+        """A member that could not be unpacked: there are no bytes to keep, so it is told and not listed."""
+        UPLOADS.labels("", type(error).__name__).inc()
+        fact = RecordingFact(recording_id="", error_reason=type(error).__name__, error_message=str(error))
+        return Outcome(file_names=names, fact=fact, duplicate=False)
 
-    async def _store_new(
-        self,
-        fact: RecordingFact,
-        result: ReadResult | None,
-        files: Mapping[str, bytes],
-        known: Fact[RecordingFact] | None,
-    ) -> Outcome:
-        recording_id = fact.recording_id
-        if self._keep_sources:
-            with stage("store_source"):
-                await self._store_sources(recording_id, files, result)
-        if result is not None:
-            with stage("store_recording"):
-                await self._store.put(_recording_key(recording_id), to_bytes(result.recording))
+    async def _first_of(self, recording: Recording, recording_id: str) -> str | None:
+        """The earlier recording of the same signal; None when this one is the first."""
+        digest = signal_digest(recording)
+        if not digest:
+            return None
         try:
-            if known is None:
-                await self._facts.create(recording_id, fact)
-            else:
-                await self._facts.update(recording_id, fact, known.revision)
+            await self._signals.create(digest, SignalFact(recording_id=recording_id))
         except Conflict:
-            # The same bytes came in twice at once; whoever wrote the fact wins.
-            existing, _ = await self.get(recording_id)
-            if existing.readable:
-                return await self._again(existing, tuple(files))
-            return Outcome(file_names=tuple(files), fact=existing, duplicate=True)
-        if result is not None:
-            await self.announce(fact)
-        log.info(
-            "ingested",
-            extra={
-                "fields": {"recording_id": recording_id, "format": fact.format, "error": fact.error_reason}
-            },
-        )
-        return Outcome(file_names=tuple(files), fact=fact, duplicate=False)
+            first = await self._signals.get(digest)
+            return first.value.recording_id if first and first.value.recording_id != recording_id else None
+        return None
 
-    async def _store_sources(
-        self, recording_id: str, files: Mapping[str, bytes], result: ReadResult | None
+    async def _store_files(self, source_id: str, files: Mapping[str, bytes]) -> None:
+        for i, name in enumerate(sorted(files)):
+            await self._store.put(f"{source_prefix(source_id)}{i}.bin", files[name])
+
+    async def _store_link(
+        self, recording_id: str, names: Sequence[str], found: Identifiers, source_id: str
     ) -> None:
-        prefix = _source_prefix(recording_id)
-        names = sorted(files)
-        link = _Link(names, result.identifiers.patient_id if result else None)
-        for i, name in enumerate(names):
-            await self._store.put(f"{prefix}{i}.bin", files[name])
-        await self._store.put(f"{prefix}link.json", msgspec.json.encode(link))
-
-    async def _datasets_with(self, recording_id: str) -> list[str]:
-        requests = [x for x in await self._store.list("datasets/") if x.endswith("/request.json")]
-        found: list[str] = []
-        for key in requests:
-            try:
-                if recording_id.encode() in await self._store.get(key):
-                    found.append(key.split("/")[1])
-            except NotFound:
-                continue
-        return found
+        link = Link(sorted(names), found.patient_id, found.record_id, source_id)
+        await self._store.put(link_key(recording_id), msgspec.json.encode(link))
 
     def _name_keys(self, names: Sequence[str]) -> tuple[str, ...]:
-        spellings = {y for x in names for y in (x, PurePath(x).stem)}
+        plain = [x.rpartition("/")[2] for x in names]
+        spellings = {y for x in plain for y in (x, PurePath(x).stem)}
         return tuple(sorted(name_key(self._site_key, x) for x in spellings))
+
+
+def _told(outcome: Outcome) -> asyncio.Task[list[Outcome]]:
+    async def ended() -> list[Outcome]:
+        return [outcome]
+
+    return asyncio.create_task(ended())
 
 
 def _described(fact: RecordingFact, recording: Recording) -> RecordingFact:
@@ -263,11 +307,3 @@ def _described(fact: RecordingFact, recording: Recording) -> RecordingFact:
         device_model=recording.device_model,
         warnings=recording.warnings,
     )
-
-
-def _recording_key(recording_id: str) -> str:
-    return f"recordings/{recording_id}.npz"
-
-
-def _source_prefix(recording_id: str) -> str:
-    return f"sources/{recording_id}/"

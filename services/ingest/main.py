@@ -21,6 +21,8 @@ from exchangeai.v1.ingest_service_pb2_grpc import (
     add_IngestServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
 )
 from services.ingest.catalogue import open_catalogue
+from services.ingest.erasure import Erasure
+from services.ingest.export import Export
 from services.ingest.ingest import Ingest
 from services.ingest.receiving import Hall, Limits
 from services.ingest.servicer import IngestServicer
@@ -71,12 +73,24 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         reader = SandboxedReader(workers=config.readers)
         stack.push_async_callback(reader.close)
         await reader.start()
+        unpacker = SandboxedReader(workers=1)
+        stack.push_async_callback(unpacker.close)
         ingest = Ingest(
-            store, bus, reader, site_key=config.site_key, keep_sources=config.keep_sources, now=time.time
+            store,
+            bus,
+            reader,
+            unpacker,
+            site_key=config.site_key,
+            keep_sources=config.keep_sources,
+            now=time.time,
         )
+        erasure = Erasure(store, bus, now=time.time)
+        export = Export(ingest, catalogue)
         sweeper = Sweeper(ingest, catalogue, bus, time.time)
         server = Server(config.rpc)
-        add_IngestServiceServicer_to_server(IngestServicer(ingest, catalogue, Hall(limits)), server.grpc)
+        add_IngestServiceServicer_to_server(
+            IngestServicer(ingest, erasure, export, catalogue, Hall(limits)), server.grpc
+        )
         announce(await stack.enter_async_context(server.serving("exchangeai.v1.IngestService")))
         await until_stopped(stop, sweeper.run())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -10,24 +11,31 @@ import grpc
 from exchangeai.errors import NotFound
 from exchangeai.facts import RecordingFact
 from exchangeai.recording import Lead
-from exchangeai.rpc.convert import read_options_from_proto, recording_to_proto
+from exchangeai.rpc.convert import deletion_to_proto, read_options_from_proto, recording_to_proto
 from exchangeai.v1 import ingest_service_pb2 as pb
 from exchangeai.v1 import recording_pb2
 from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceServicer
 from services.ingest.catalogue import Catalogue
+from services.ingest.erasure import Erasure
+from services.ingest.export import Export, Exported
 from services.ingest.index import State, Wanted
 from services.ingest.ingest import Ingest, Outcome
 from services.ingest.receiving import Hall, Reception
 
 _SAMPLES_PER_MESSAGE = 1 << 16
+_CHUNK_BYTES = 1 << 20
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class IngestServicer(IngestServiceServicer):
     """One method per call; errors travel by the interceptor."""
 
-    def __init__(self, ingest: Ingest, catalogue: Catalogue, hall: Hall) -> None:
+    def __init__(
+        self, ingest: Ingest, erasure: Erasure, export: Export, catalogue: Catalogue, hall: Hall
+    ) -> None:
         self._ingest = ingest
+        self._erasure = erasure
+        self._export = export
         self._catalogue = catalogue
         self._hall = hall
 
@@ -44,7 +52,8 @@ class IngestServicer(IngestServiceServicer):
                     reception.add(part.chunk)
             outcomes = await self._ingest.upload(reception.finish())
         for outcome in outcomes:
-            await self._catalogue.caught_up(outcome.fact.recording_id)
+            if outcome.fact.recording_id:
+                await self._catalogue.caught_up(outcome.fact.recording_id)
         return pb.UploadResponse(results=[await self._result(x) for x in outcomes])
 
     async def Get(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -81,7 +90,25 @@ class IngestServicer(IngestServiceServicer):
         self, request: pb.DeleteRequest, context: Context
     ) -> pb.DeleteResponse:
         """Remove a recording."""
-        return pb.DeleteResponse(dataset_ids=await self._ingest.delete(request.recording_id))
+        deletion = deletion_to_proto(await self._erasure.delete(request.recording_id))
+        return pb.DeleteResponse(dataset_ids=deletion.dataset_ids, deletion=deletion)
+
+    async def GetDeletion(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: pb.GetDeletionRequest, context: Context
+    ) -> pb.GetDeletionResponse:
+        """What became of a removed recording."""
+        deletion = await self._erasure.deletion(request.recording_id)
+        return pb.GetDeletionResponse(deletion=deletion_to_proto(deletion))
+
+    async def Export(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, request: pb.ExportRequest, context: Context
+    ) -> AsyncIterator[pb.ExportResponse]:
+        """Recordings as files."""
+        found = self._export.files(request.recording_ids, _wanted(request.filter), request.format)
+        async with aclosing(found) as exported:
+            async for one in exported:
+                for part in _parts(one):
+                    yield part
 
     async def _result(self, outcome: Outcome) -> pb.UploadResult:
         fact: RecordingFact = outcome.fact
@@ -102,9 +129,24 @@ def _pieces(index: int, lead: Lead) -> list[pb.GetSignalResponse]:
             sampling_rate_hz=lead.sampling_rate_hz,
             sample_offset=start,
             samples=samples[start : start + _SAMPLES_PER_MESSAGE].tobytes(),
+            unit=lead.unit,
+            derived=lead.derived,
         )
         for start in range(0, max(1, samples.size), _SAMPLES_PER_MESSAGE)
     ]
+
+
+def _parts(exported: Exported) -> Iterator[pb.ExportResponse]:
+    written, recording_id = exported.written, exported.recording_id
+    if written is None:
+        yield pb.ExportResponse(problem=pb.ExportProblem(recording_id=recording_id, message=exported.problem))
+        return
+    for name, data in written.files.items():
+        yield pb.ExportResponse(
+            file=pb.ExportedFile(name=name, recording_id=recording_id, notes=written.notes)
+        )
+        for start in range(0, len(data), _CHUNK_BYTES):
+            yield pb.ExportResponse(chunk=data[start : start + _CHUNK_BYTES])
 
 
 _READABLE: frozenset[State] = frozenset({"pending", "done", "failed"})

@@ -48,6 +48,7 @@ from exchangeai.facts import (
 from exchangeai.measurements import LeadQuality as LeadQuality
 from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
+from exchangeai.recording import MILLIVOLT
 from exchangeai.v1 import (
     dataset_pb2,
     inference_service_pb2,
@@ -151,11 +152,13 @@ class Gateway:
         return recording_view(self._lines["ingest"].call(self._ingest.Get, request).recording)
 
     def signal(self, recording_id: str) -> list[SignalView]:
-        """All leads as stored, in the order of the file."""
+        """The ECG leads as stored, in the order of the file."""
         request = ingest_service_pb2.GetSignalRequest(recording_id=recording_id)
         chunks: dict[int, list[bytes]] = {}
         about: dict[int, tuple[str, float]] = {}
         for part in self._lines["ingest"].stream(self._ingest.GetSignal, request, timeout_s=30):
+            if part.unit != MILLIVOLT or part.derived:
+                continue  # what was recorded beside the ECG; limb leads are derived by the page
             chunks.setdefault(part.lead_index, []).append(part.samples)
             about[part.lead_index] = (part.lead, part.sampling_rate_hz)
         return [

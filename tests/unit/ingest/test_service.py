@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import json
 import time
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,18 @@ from exchangeai.bus import Bus, Delivery, open_index
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import InvalidArgument, NotFound, TooLarge
 from exchangeai.events.v1.recording_ingested_pb2 import RecordingIngested
-from exchangeai.facts import PreprocessedFact, RecordingFact
-from exchangeai.formats import ReadOptions
+from exchangeai.facts import (
+    PreprocessedFact,
+    RecordingFact,
+    RunFact,
+    RunState,
+    SignalFact,
+    TrainingOptions,
+)
+from exchangeai.formats import ReadOptions, read_records
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.keys import name_key, patient_key
+from exchangeai.leads import STANDARD_12
 from exchangeai.recording import from_bytes, source_digest
 from exchangeai.rpc import invoke, open_channel, stream
 from exchangeai.store import ObjectStore
@@ -61,18 +71,23 @@ async def stub(bus_config: BusConfig, store_config: StoreConfig) -> AsyncIterato
         await service
 
 
-def parts(files: dict[str, bytes], announced: int | None = None) -> Iterator[pb.UploadRequest]:
+def parts(
+    files: dict[str, bytes], announced: int | None = None, stated: recording_pb2.ReadOptions | None = None
+) -> Iterator[pb.UploadRequest]:
     for name, data in files.items():
         size = len(data) if announced is None else announced
-        yield pb.UploadRequest(file=pb.FileStart(name=name, size_bytes=size))
+        yield pb.UploadRequest(file=pb.FileStart(name=name, size_bytes=size, options=stated))
         for at in range(0, len(data), 1 << 16):
             yield pb.UploadRequest(chunk=data[at : at + (1 << 16)])
 
 
 async def upload(
-    stub: IngestServiceStub, files: dict[str, bytes], announced: int | None = None
+    stub: IngestServiceStub,
+    files: dict[str, bytes],
+    announced: int | None = None,
+    stated: recording_pb2.ReadOptions | None = None,
 ) -> list[pb.UploadResult]:
-    answer = await asyncio.to_thread(invoke, stub.Upload, parts(files, announced), timeout_s=30)
+    answer = await asyncio.to_thread(invoke, stub.Upload, parts(files, announced, stated), timeout_s=30)
     return list(answer.results)
 
 
@@ -206,7 +221,7 @@ async def test_a_cut_off_upload_is_completed_by_a_retry_or_the_sweeper(
 ) -> None:
     now = [1000.0]
     reader = SandboxedReader()
-    ingest = Ingest(store, bus, reader, site_key=SECRET, keep_sources=False, now=lambda: now[0])
+    ingest = Ingest(store, bus, reader, reader, site_key=SECRET, keep_sources=False, now=lambda: now[0])
     data = EDF.read_bytes().replace(b"E07500", b"E07501")
     file = UploadedFile(name="a.edf", data=data, options=ReadOptions())
     facts, preprocessed = bus.facts(RecordingFact), bus.facts(PreprocessedFact)
@@ -242,3 +257,119 @@ async def test_a_cut_off_upload_is_completed_by_a_retry_or_the_sweeper(
             assert key not in await events(bus, "preprocess-RecordingIngested")
     finally:
         await reader.close()
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+async def test_an_archive_gives_each_record_its_result(stub: IngestServiceStub, store: ObjectStore) -> None:
+    members = {f"ward/{x.name}": x.read_bytes() for x in WFDB}
+    members |= {"ward/b.dcm": DICOM.read_bytes(), "README.txt": b"Dear colleague,\nhere they are.\n"}
+    answer = await upload(stub, {"three.zip": packed(members)})
+    by_name = {tuple(x.file_names): x.recording for x in answer}
+    assert set(by_name) == {
+        ("three.zip/ward/00004_hr.hea", "three.zip/ward/00004_hr.dat"),
+        ("three.zip/ward/b.dcm",),
+        ("three.zip/README.txt",),
+    }
+    wfdb = by_name["three.zip/ward/00004_hr.hea", "three.zip/ward/00004_hr.dat"]
+    # The same record alone has the same id, so it is known.
+    again = await upload(stub, contents(*WFDB))
+    assert (again[0].recording.recording_id, again[0].duplicate) == (wfdb.recording_id, True)
+    assert by_name["three.zip/README.txt"].error.reason == "UnknownFormat"
+    assert len(await store.list(f"sources/{wfdb.recording_id}/")) == 3
+
+
+async def test_a_container_gives_several_recordings(
+    stub: IngestServiceStub, bus: Bus, store: ObjectStore
+) -> None:
+    options = recording_pb2.ReadOptions(
+        sampling_rate_hz=400, unit=recording_pb2.UNIT_MILLIVOLT, leads=STANDARD_12
+    )
+    data = (GOLDEN / "hdf5/code15_layout.hdf5").read_bytes()
+    answer = await upload(stub, {"exams.hdf5": data}, stated=options)
+    ids = [x.recording.recording_id for x in answer]
+    assert len(set(ids)) == 2
+    source_id = source_digest({"exams.hdf5": data})
+    assert source_id not in ids
+    # Joined to label tables by the file's own names for its records.
+    facts = [await bus.facts(RecordingFact).get(x) for x in ids]
+    for name, fact in zip(("1001", "1002"), facts, strict=True):
+        assert fact is not None
+        assert name_key(SECRET, name) in fact.value.name_keys
+    assert await store.list(f"sources/{source_id}/") == [f"sources/{source_id}/0.bin"]
+    again = await upload(stub, {"exams.hdf5": data}, stated=options)
+    assert [x.duplicate for x in again] == [True, True]
+    # One person's erasure takes the common source with it and leaves the other recording.
+    await call(stub.Delete, pb.DeleteRequest(recording_id=ids[0]))
+    assert await store.list(f"sources/{source_id}/") == []
+    kept = await call(stub.Get, pb.GetRequest(recording_id=ids[1]))
+    assert kept.recording.state == recording_pb2.RECORDING_STATE_READABLE
+
+
+async def test_the_same_signal_in_another_file_is_recognised(stub: IngestServiceStub) -> None:
+    header, signal = (x.read_bytes() for x in WFDB)
+    renamed = {"other.hea": header.replace(b"00004_hr", b"other"), "other.dat": signal}
+    first = (await upload(stub, contents(*WFDB)))[0]
+    second = (await upload(stub, renamed))[0]
+    assert not second.duplicate
+    assert second.recording.recording_id != first.recording.recording_id
+    assert second.recording.same_signal_as == first.recording.recording_id
+
+
+async def test_what_is_erased_leaves_only_where_it_was_used(
+    stub: IngestServiceStub, bus: Bus, store: ObjectStore
+) -> None:
+    file = {"erased.edf": EDF.read_bytes().replace(b"E07500", b"E07599")}
+    key = (await upload(stub, file))[0].recording.recording_id
+    await store.put("datasets/d9/request.json", f'{{"rows": ["{key}"]}}'.encode())
+    run = RunFact(
+        run_id="r9", model_name="m", dataset_id="d9", architecture="a", state=RunState.SUCCEEDED,
+        options=TrainingOptions(), model_version=3,
+    )  # fmt: skip
+    await bus.facts(RunFact).put("r9", run)
+    with pytest.raises(NotFound):
+        await call(stub.GetDeletion, pb.GetDeletionRequest(recording_id=key))
+    await call(stub.Delete, pb.DeleteRequest(recording_id=key))
+    told = await call(stub.GetDeletion, pb.GetDeletionRequest(recording_id=key))
+    assert told.deletion.recording_id == key
+    assert list(told.deletion.dataset_ids) == ["d9"]
+    assert list(told.deletion.run_ids) == ["r9"]
+    assert list(told.deletion.model_keys) == ["m.3"]
+    for bucket in ("sources", "recordings", "windows"):
+        assert not [x for x in await store.list(f"{bucket}/") if key in x]
+    for kind in (RecordingFact, PreprocessedFact):
+        assert await bus.facts(kind).get(key) is None
+    signals = [await bus.facts(SignalFact).get(x) for x in await bus.facts(SignalFact).keys()]
+    assert key not in [x.value.recording_id for x in signals if x]
+    # It may come back.
+    assert not (await upload(stub, file))[0].duplicate
+
+
+async def test_recordings_are_exported_as_files_of_another_format(stub: IngestServiceStub) -> None:
+    sent = await upload(stub, {"a.edf": EDF.read_bytes(), "b.dcm": DICOM.read_bytes()})
+    ids = [x.recording.recording_id for x in sent]
+    request = pb.ExportRequest(recording_ids=[*ids, "0" * 64], format="wfdb")
+    parts = await asyncio.to_thread(lambda: list(stream(stub.Export, request, timeout_s=60)))
+    files: dict[str, bytes] = {}
+    name = ""
+    for part in parts:
+        if part.HasField("file"):
+            name = part.file.name
+            files[name] = b""
+        elif part.HasField("chunk"):
+            files[name] += part.chunk
+    assert [x.problem.recording_id for x in parts if x.HasField("problem")] == ["0" * 64]
+    assert {x.partition(".")[0] for x in files} == {x[:16] for x in ids}
+    back = read_records({x: y for x, y in files.items() if x.startswith(ids[1][:16])})[0].recording
+    own = read_records({"b.dcm": DICOM.read_bytes()})[0].recording
+    assert back.lead_names == own.lead_names
+    assert np.abs(back.signal("V2") - own.signal("V2")).max() < 0.001
+    with pytest.raises(InvalidArgument, match="writer"):
+        wrong = pb.ExportRequest(recording_ids=ids, format="bmp")
+        await asyncio.to_thread(lambda: list(stream(stub.Export, wrong, timeout_s=60)))

@@ -114,8 +114,8 @@ def test_beats_of_1_03_stand_in_the_element_itself() -> None:
 
 def test_both_ecgs_of_a_case_archive() -> None:
     expected = json.loads((GOLDEN.parent / "expected.json").read_text("utf-8"))
-    facts: dict[str, Any] = expected.get("philips/B9A3EKRG-129EFIRG.TGZ", {})
-    with tarfile.open(GOLDEN / "B9A3EKRG-129EFIRG.TGZ") as archive:
+    facts: dict[str, Any] = expected.get("archives/B9A3EKRG-129EFIRG.TGZ", {})
+    with tarfile.open(GOLDEN.parent / "archives" / "B9A3EKRG-129EFIRG.TGZ") as archive:
         members = {x.name: archive.extractfile(x) for x in archive if x.name.endswith(".XML") and x.isfile()}
         data = {name: x.read() for name, x in members.items() if x is not None}
     read_members = {name: x for name, x in data.items() if philips.sniff({"a": x})}
@@ -404,7 +404,7 @@ def test_every_cut_and_many_flips_fail_with_our_errors() -> None:
 
 
 def test_archives_are_no_philips_files() -> None:
-    assert not philips.sniff({"a": (GOLDEN / "B9A3EKRG-129EFIRG.TGZ").read_bytes()})
+    assert not philips.sniff({"a": (GOLDEN.parent / "archives" / "B9A3EKRG-129EFIRG.TGZ").read_bytes()})
     assert not philips.sniff({"a": b""})
     assert not philips.sniff({"a": b"<a/>", "b": b"<restingecgdata/>"})
     assert philips.sniff({"a": io.BytesIO(b"<?xml version='1.0'?><restingecgdata/>").read()})

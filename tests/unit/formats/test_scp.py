@@ -1,4 +1,4 @@
-"""SCP-ECG: every encoding decodes to the signal that was encoded; what contradicts itself is told or refused."""
+"""SCP-ECG: every encoding decodes to the signal encoded; contradictions are told or refused."""
 
 from __future__ import annotations
 

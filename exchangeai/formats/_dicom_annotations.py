@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
-from exchangeai.formats._dicom_groups import number, text
+from exchangeai.formats._dicom_elements import integers, items, number, numbers, text
 from exchangeai.recording import Annotation, Lead
 
 _CODES = {
@@ -46,19 +44,19 @@ class Said:
     warnings: tuple[str, ...]
 
 
-def said_of(items: Sequence[Dataset], leads: Sequence[Lead], group: int) -> Said:
+def said_of(annotations: Sequence[Dataset], leads: Sequence[Lead], group: int) -> Said:
     """Annotations of the waveform; marks only of the group (from 1) whose leads are given."""
     measurements: dict[str, float] = {}
     statements: list[str] = []
     marks: list[Annotation] = []
     elsewhere = 0
-    for item in items:
+    for item in annotations:
         concept, value = _code(item, "ConceptNameCodeSequence"), _code(item, "ConceptCodeSequence")
         free = " ".join(text(item, "UnformattedTextValue").split())
         numeric = number(item, "NumericValue")
         label = free or value[2] or concept[2]
-        if item.get("TemporalRangeType"):
-            if _numbers(item.get("ReferencedWaveformChannels"))[:1] not in ([], [group]):
+        if text(item, "TemporalRangeType"):
+            if integers(item, "ReferencedWaveformChannels", "H")[:1] not in ([], [group]):
                 elsewhere += 1
             elif label:
                 marks.extend(_marks(item, label, concept[2], numeric, leads))
@@ -80,10 +78,10 @@ def _marks(
 ) -> list[Annotation]:
     """Positions count from 1 in the samples of the group; time offsets are milliseconds."""
     rate_hz = leads[0].sampling_rate_hz
-    times = [(x - 1) / rate_hz for x in _numbers(item.get("ReferencedSamplePositions"))]
-    times = times or [x / 1000 for x in _numbers(item.get("ReferencedTimeOffsets"))]
-    channel = [*_numbers(item.get("ReferencedWaveformChannels")), 0, 0][1]
-    lead = leads[int(channel) - 1].name if 0 < channel <= len(leads) else None
+    times = [(x - 1) / rate_hz for x in integers(item, "ReferencedSamplePositions", "I")]
+    times = times or [x / 1000 for x in numbers(item, "ReferencedTimeOffsets")]
+    channel = [*integers(item, "ReferencedWaveformChannels", "H"), 0, 0][1]
+    lead = leads[channel - 1].name if 0 < channel <= len(leads) else None
     detail = concept if concept != label else "" if numeric is None else f"{numeric:g}"
     if text(item, "TemporalRangeType").upper() in _SEGMENTS and len(times) > 1:
         return [
@@ -103,15 +101,8 @@ def _measure(found: dict[str, float], concept: tuple[str, str, str], value: floa
 
 
 def _code(item: Dataset, name: str) -> tuple[str, str, str]:
-    codes: Sequence[Dataset] = item.get(name) or ()
+    codes = items(item, name)
     if not codes:
         return "", "", ""
     code = codes[0]
     return text(code, "CodingSchemeDesignator"), text(code, "CodeValue"), text(code, "CodeMeaning")
-
-
-def _numbers(value: Any) -> list[float]:
-    if value is None or value == "":
-        return []
-    values: list[Any] = list(value) if isinstance(value, (list, tuple, MultiValue)) else [value]  # pyright: ignore[reportUnknownArgumentType]
-    return [float(x) for x in values]

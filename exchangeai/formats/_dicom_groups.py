@@ -6,7 +6,6 @@ Decoded here and not by pydicom because byte order, padding and unit are stated 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from exchangeai.errors import EmptyFile, InvalidHeader, MissingMetadata, Truncated
+from exchangeai.formats._dicom_elements import integers, items, number, text
 from exchangeai.formats._dicom_leads import is_ecg_channel, lead_name
 from exchangeai.formats._options import MIN_LENGTH_SHARE, ReadOptions
 from exchangeai.formats._rates import checked_rate
@@ -37,7 +37,7 @@ def leads_of_group(group: Dataset, options: ReadOptions, order: str) -> tuple[tu
     rate_hz = checked_rate(number(group, "SamplingFrequency") or math.nan)
     warnings: list[str] = []
     raw = _raw(group, order, options, warnings)
-    channels: Sequence[Dataset] = group.get("ChannelDefinitionSequence") or ()
+    channels = items(group, "ChannelDefinitionSequence")
     if len(channels) != raw.shape[1]:
         raise InvalidHeader("the DICOM file describes another number of channels than it holds")
     padding = _padding(group, order)
@@ -90,20 +90,20 @@ def is_median(group: Dataset) -> bool:
 
 def preference(group: Dataset) -> tuple[bool, bool, bool, float]:
     """Orders groups: the rhythm of an ECG first, originals before derived ones, then the longest."""
-    channels: Sequence[Dataset] = group.get("ChannelDefinitionSequence") or ()
+    channels = items(group, "ChannelDefinitionSequence")
     original = text(group, "WaveformOriginality").upper() != "DERIVED"
     rate_hz = number(group, "SamplingFrequency") or math.inf
     return (
         not is_median(group),
         any(is_ecg_channel(x) for x in channels),
         original,
-        int(group.get("NumberOfWaveformSamples") or 0) / rate_hz,
+        _count(group, "NumberOfWaveformSamples", "I") / rate_hz,
     )
 
 
 def filters_of(group: Dataset) -> Filters:
     """Filters of a group, each only where all channels that state one agree."""
-    channels: Sequence[Dataset] = group.get("ChannelDefinitionSequence") or ()
+    channels = items(group, "ChannelDefinitionSequence")
 
     def agreed(name: str) -> float | None:
         stated = {x for channel in channels if (x := number(channel, name))}
@@ -116,26 +116,11 @@ def filters_of(group: Dataset) -> Filters:
     )
 
 
-def text(dataset: Dataset, name: str) -> str:
-    """An element as stripped text, "" where it is absent."""
-    return str(dataset.get(name, "") or "").strip()
-
-
-def number(dataset: Dataset, name: str) -> float | None:
-    """An element as a finite number, None where it is absent or none."""
-    value = dataset.get(name)
-    try:
-        found = None if value is None or value == "" else float(value)
-    except (TypeError, ValueError):
-        return None
-    return found if found is not None and math.isfinite(found) else None
-
-
 def _raw(group: Dataset, order: str, options: ReadOptions, warnings: list[str]) -> npt.NDArray[Any]:
     """Stored samples [samples, channels] in the byte order of the file."""
     dtype = _dtype(group, order)
-    channels = int(group.get("NumberOfWaveformChannels") or 0)
-    samples = int(group.get("NumberOfWaveformSamples") or 0)
+    channels = _count(group, "NumberOfWaveformChannels", "H")
+    samples = _count(group, "NumberOfWaveformSamples", "I")
     data: bytes = group.get("WaveformData") or b""
     if channels <= 0 or samples <= 0 or not data:
         raise EmptyFile("the DICOM waveform holds no samples")
@@ -151,9 +136,13 @@ def _raw(group: Dataset, order: str, options: ReadOptions, warnings: list[str]) 
     return np.frombuffer(data, dtype, channels * samples).reshape(samples, channels)
 
 
+def _count(group: Dataset, name: str, kind: str) -> int:
+    return next(iter(integers(group, name, kind)), 0)
+
+
 def _dtype(group: Dataset, order: str) -> np.dtype[Any]:
     kind = text(group, "WaveformSampleInterpretation").upper()
-    bits = int(group.get("WaveformBitsAllocated") or 0)
+    bits = _count(group, "WaveformBitsAllocated", "H")
     if kind in _COMPANDED:
         raise InvalidHeader(
             "the DICOM waveform is companded (mu-law or A-law), whose scale the file does not state; "
@@ -167,7 +156,7 @@ def _dtype(group: Dataset, order: str) -> np.dtype[Any]:
 def _scale(channel: Dataset, options: ReadOptions) -> tuple[float, float, str]:
     """Quantity per stored step and at stored zero, and its unit."""
     sensitivity = number(channel, "ChannelSensitivity")
-    units: Sequence[Dataset] = channel.get("ChannelSensitivityUnitsSequence") or ()
+    units = items(channel, "ChannelSensitivityUnitsSequence")
     code = text(units[0], "CodeValue") if units else ""
     if not is_ecg_channel(channel) and (sensitivity is None or not code) and not options.unit:
         if _named_like_ecg(channel):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydicom.dataset import Dataset
 
+from exchangeai.formats._dicom_elements import items, text
 from exchangeai.formats._scp_leads import lead_of_number
 from exchangeai.leads import canonical_lead
 
@@ -15,26 +14,26 @@ _PREFIXES = {"SCPECG": "5.6.3-9-", "MDC": "2:"}
 
 def lead_name(channel: Dataset) -> str:
     """Standard name by code, else by meaning, else the channel's label; may be empty."""
-    sources: Sequence[Dataset] = channel.get("ChannelSourceSequence") or ()
+    sources = items(channel, "ChannelSourceSequence")
     for source in sources:
         if name := _coded(source):
             return name
     for source in sources:
-        meaning = str(source.get("CodeMeaning", "") or "").strip()
+        meaning = text(source, "CodeMeaning")
         if meaning:
             return canonical_lead(meaning)
-    return canonical_lead(str(channel.get("ChannelLabel", "") or ""))
+    return canonical_lead(text(channel, "ChannelLabel"))
 
 
 def is_ecg_channel(channel: Dataset) -> bool:
     """Whether its source is coded as a lead of an ECG."""
-    sources: Sequence[Dataset] = channel.get("ChannelSourceSequence") or ()
+    sources = items(channel, "ChannelSourceSequence")
     return any(_coded(x) for x in sources)
 
 
 def _coded(source: Dataset) -> str | None:
-    prefix = _PREFIXES.get(str(source.get("CodingSchemeDesignator", "") or "").strip())
-    code = str(source.get("CodeValue", "") or "").strip()
+    prefix = _PREFIXES.get(text(source, "CodingSchemeDesignator"))
+    code = text(source, "CodeValue")
     if prefix is None or not code.startswith(prefix):
         return None
     number = code.removeprefix(prefix)

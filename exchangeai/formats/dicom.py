@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -14,12 +14,12 @@ from pydicom.uid import UID
 
 from exchangeai.errors import ExchangeaiError, InvalidHeader, TooLarge, Truncated
 from exchangeai.formats._dicom_annotations import said_of
+from exchangeai.formats._dicom_elements import items, text
 from exchangeai.formats._dicom_groups import (
     filters_of,
     further_series,
     leads_of_group,
     preference,
-    text,
 )
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import (
@@ -41,7 +41,8 @@ _MAX_INFLATED_BYTES = 96 << 20
 _AGE_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _TAGS = [
     "SOPClassUID", "Modality", "SpecificCharacterSet", "AcquisitionDateTime", "AcquisitionDate",
-    "ContentDate", "StudyDate", "ManufacturerModelName", "PatientID", "PatientSex", "PatientAge", "PatientBirthDate",
+    "ContentDate", "StudyDate", "ManufacturerModelName", "PatientID", "PatientSex", "PatientAge",
+    "PatientBirthDate",
     "WaveformSequence", "WaveformAnnotationSequence",
 ]  # fmt: skip
 
@@ -54,7 +55,7 @@ def sniff(files: Mapping[str, bytes]) -> bool:
 def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     """Read the rhythm group as the recording, and median beats and further groups as other series."""
     dataset = _parse(next(iter(files.values())))
-    groups: Sequence[Dataset] = dataset.get("WaveformSequence") or ()
+    groups = items(dataset, "WaveformSequence")
     if not groups:
         raise InvalidHeader(f"the DICOM file holds no waveform ({_kind(dataset)}); send the ECG object")
     order = ">" if dataset.file_meta.get("TransferSyntaxUID", "") == _BIG_ENDIAN else "<"
@@ -75,7 +76,7 @@ def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
             continue
         series.append(found)
         warnings += odd
-    said = said_of(dataset.get("WaveformAnnotationSequence") or (), leads, main + 1)
+    said = said_of(items(dataset, "WaveformAnnotationSequence"), leads, main + 1)
     at = _date(dataset, "AcquisitionDateTime", "AcquisitionDate", "ContentDate", "StudyDate")
     recording = Recording(
         format="dicom",

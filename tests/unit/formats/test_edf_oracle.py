@@ -45,7 +45,7 @@ def test_every_sample_equals_pyedflib(name: str) -> None:
         for i, lead in enumerate(ours.leads):
             digits = oracle.getDigitalMaximum(i) - oracle.getDigitalMinimum(i)
             step = abs(oracle.getPhysicalMaximum(i) - oracle.getPhysicalMinimum(i)) / digits
-            same(lead, oracle.readSignal(i), oracle.getPhysicalDimension(i), step)
+            same(lead, oracle.readSignal(i), oracle.getPhysicalDimension(i), float(step))
 
 
 def same(lead: Lead, theirs: Any, unit: str, step: float) -> None:

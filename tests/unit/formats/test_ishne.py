@@ -108,7 +108,7 @@ def test_the_variable_block_is_passed_over() -> None:
 
 class TestUnknown:
     def test_person(self) -> None:
-        found = one(ishne(sex=0, born=(UNKNOWN,) * 3, code=b""))
+        found = one(ishne(sex=0, born=(UNKNOWN, UNKNOWN, UNKNOWN), code=b""))
         assert (found.patient.sex, found.patient.age_years) == (None, None)
 
     def test_identifiers_stay_apart(self) -> None:
@@ -160,7 +160,7 @@ class TestLength:
             one(ishne()[:cut])
 
     @pytest.mark.parametrize("changed", [{"leads": 30000}, {"leads": 0}, {"samples": 2**31 - 1}])
-    def test_absurd(self, changed: dict[str, int]) -> None:
+    def test_absurd(self, changed: dict[str, Any]) -> None:
         with pytest.raises((errors.InvalidHeader, errors.Truncated)):
             one(ishne(**changed))
 

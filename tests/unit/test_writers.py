@@ -188,8 +188,8 @@ def test_dicom_chooses_its_class() -> None:
     written = writers()["dicom"].write(recording(leads=(long,)), "ecg")
     dataset = pydicom.dcmread(io.BytesIO(written.files["ecg.dcm"]))
     assert dataset.SOPClassUID.name == "Ambulatory ECG Waveform Storage"
+    fast = Lead(name="I", samples=np.zeros(10, np.float32), sampling_rate_hz=2000.0)
     with pytest.raises(InvalidArgument, match="1000 Hz"):
-        fast = Lead(name="I", samples=np.zeros(10, np.float32), sampling_rate_hz=2000.0)
         writers()["dicom"].write(recording(leads=(fast,)), "ecg")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from exchangeai.errors import InvalidArgument
@@ -98,7 +99,7 @@ def test_no_standard_lead_is_refused_and_says_what_was_found() -> None:
 
 def test_only_millivolts_are_leads_and_derived_ones_stay_derived() -> None:
     names: tuple[str, ...] = ("I", "II", "V1", "V2", "III")
-    signals = dict(zip(names, noise(10.0), strict=False))
+    signals: dict[str, npt.NDArray[np.float64]] = dict(zip(names, noise(10.0), strict=False))
     leads = {x.name: x for x in of_leads(signals, 500.0).leads}
     leads["V2"] = replace(leads["V2"], unit="mmHg")
     leads["III"] = replace(leads["III"], derived=True, samples=leads["II"].samples - leads["I"].samples)

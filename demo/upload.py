@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from demo.progress import Progress
 from demo.records import Record
 from demo.wfdb_files import write_wfdb
 from exchangeai.rpc import invoke
+from exchangeai.rpc.upload import Uploads
 from exchangeai.v1 import ingest_service_pb2 as ingest
 from exchangeai.v1 import recording_pb2
 from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceStub
 
 BATCH = 40
 """Records in one call."""
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,27 +32,19 @@ class Uploaded:
 
 def upload(stub: IngestServiceStub, records: Sequence[Record], folder: Path) -> Uploaded:
     """Write each batch of records as WFDB files into `folder` and send it."""
+    uploads = Uploads(stub)
     ids: dict[str, str] = {}
     problems: set[str] = set()
     with Progress("upload", len(records)) as bar:
         for start in range(0, len(records), BATCH):
             files = [path for r in records[start : start + BATCH] for path in write_wfdb(folder, r)]
-            response: ingest.UploadResponse = invoke(stub.Upload, _parts(files), timeout_s=120)
-            for result in response.results:
-                if result.recording.state == recording_pb2.RECORDING_STATE_READABLE:
-                    ids[Path(result.file_names[0]).stem] = result.recording.recording_id
+            for result in uploads.send({x.name: x.read_bytes() for x in files}):
+                if result.readable:
+                    ids[Path(result.file_names[0]).stem] = result.recording_id
                 else:
-                    problems.add(result.recording.error.message)
+                    problems.add(result.message)
             bar.update(start + BATCH, f"{len(ids)} recordings")
     return Uploaded(ids=ids, problems=tuple(sorted(problems)))
-
-
-def _parts(files: Sequence[Path]) -> Iterator[ingest.UploadRequest]:
-    for path in files:
-        content = path.read_bytes()
-        yield ingest.UploadRequest(file=ingest.FileStart(name=path.name, size_bytes=len(content)))
-        for at in range(0, len(content), CHUNK_BYTES):
-            yield ingest.UploadRequest(chunk=content[at : at + CHUNK_BYTES])
 
 
 def wait_until_preprocessed(stub: IngestServiceStub, count: int, *, stall_s: float = 120) -> int:

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     health = commands.add_parser("health", help="ask a gRPC service whether it is ready; exit status 0 if so")
     health.add_argument("address", help="host:port")
     _add_file_commands(commands)
+    _add_import_command(commands)
     options = parser.parse_args(arguments)
     if options.command in ("inspect", "convert"):
         from exchangeai import file_commands
@@ -36,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return (
             file_commands.inspect(options) if options.command == "inspect" else file_commands.convert(options)
         )
+    if options.command == "import":
+        from exchangeai.import_command import import_files
+
+        return import_files(options)
     if options.command == "up":
         # Found by name, so that the kernel does not import the services.
         local = importlib.import_module("services.local")
@@ -50,20 +55,46 @@ def _add_file_commands(commands: Any) -> None:
     convert = commands.add_parser("convert", help="write ECG files in another format")
     for parser in (inspect, convert):
         parser.add_argument("source", nargs="+", type=Path, help="files, folders or archives")
-        parser.add_argument("--rate", type=float, help="sampling rate in Hz, where the file does not say it")
-        parser.add_argument("--unit", choices=("V", "mV", "uV"), help="unit, where the file does not say it")
-        parser.add_argument(
-            "--unit-multiple", type=float, default=1.0, help="the samples count so many units"
-        )
-        parser.add_argument(
-            "--leads", default="", help="lead names in the file's order, with commas: I,II,V1"
-        )
-        parser.add_argument("--strict", action="store_true", help="refuse truncated files, wrong checksums")
+        _add_reading_options(parser)
     inspect.add_argument("--json", action="store_true", help="one JSON object a record and line")
     convert.add_argument(
         "--to", required=True, choices=names_in("exchangeai.writers"), help="format to write"
     )
     convert.add_argument("--out", type=Path, required=True, help="folder for the files")
+
+
+def _add_import_command(commands: Any) -> None:
+    parser = commands.add_parser(
+        "import",
+        help="send ECG files in bulk to the platform",
+        description="Send all ECGs of folders, files, archives and buckets to the ingest service. The "
+        "report has a row for each record: read, warning (read, with something odd), duplicate (the same "
+        "bytes, or the same signal from another file, were there) or refused, with the reason. A cut-off "
+        "import goes on when the same command is run again. The report holds file names, which may be "
+        "identities of persons: it stays on this machine, readable by you alone. Exit status: 0 all read, "
+        "1 some refused, 2 wrong usage or no connection.",
+    )
+    parser.add_argument(
+        "source",
+        nargs="+",
+        metavar="SOURCE",
+        help="folder (with all below, but no hidden files), file, zip, tar or gzip archive, or "
+        "s3://BUCKET/PREFIX of the S3 store that EXCHANGEAI_STORE_URL, _ACCESS_KEY and _SECRET_KEY name",
+    )
+    parser.add_argument("--to", required=True, metavar="HOST:PORT", help="the ingest service")
+    parser.add_argument(
+        "--report", type=Path, default=Path("import-report.csv"), help="default: ./import-report.csv"
+    )
+    parser.add_argument("--again", action="store_true", help="send again what the report has as refused")
+    _add_reading_options(parser)
+
+
+def _add_reading_options(parser: Any) -> None:
+    parser.add_argument("--rate", type=float, help="sampling rate in Hz, where the file does not say it")
+    parser.add_argument("--unit", choices=("V", "mV", "uV"), help="unit, where the file does not say it")
+    parser.add_argument("--unit-multiple", type=float, default=1.0, help="the samples count so many units")
+    parser.add_argument("--leads", default="", help="lead names in the file's order, with commas: I,II,V1")
+    parser.add_argument("--strict", action="store_true", help="refuse truncated files, wrong checksums")
 
 
 def _serve(name: str) -> int:

@@ -16,7 +16,7 @@ from exchangeai.archives._members import Opened
 from exchangeai.errors import ExchangeaiError, TooLarge, UnknownFormat
 from exchangeai.formats import group_files, members_of
 
-__all__ = ["Group", "Limits", "archive_kind", "groups_of"]
+__all__ = ["Group", "Limits", "archive_kind", "groups_of", "member_count"]
 
 _HEAD_BYTES = 1 << 12
 _HEADER_BYTES = 1 << 16
@@ -51,6 +51,12 @@ def archive_kind(data: bytes) -> str | None:
     return "tar" if _tar.looks_like_tar(data[: _tar.BLOCK]) else None
 
 
+def member_count(data: bytes) -> int | None:
+    """How many entries a zip archive's directory holds; None where only reading it all would tell."""
+    where = _zip.find_directory(data) if data.startswith(_zip.MAGICS) else None
+    return _zip.count_entries(data, where) if where else None
+
+
 def groups_of(files: Mapping[str, bytes], limits: Limits = _DEFAULTS) -> Iterator[Group]:
     """The records among files, given by name with folders; archives are opened in their place.
 
@@ -58,12 +64,13 @@ def groups_of(files: Mapping[str, bytes], limits: Limits = _DEFAULTS) -> Iterato
     others go on.
     """
     plain = {name: data for name, data in files.items() if archive_kind(data) is None}
-    groups = {x[0]: x for x in _grouped(list(plain), lambda name: plain[name])}
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for group in _grouped(list(plain), lambda name: plain[name]):
+        groups.setdefault(group[0], []).append(group)
     for name, data in files.items():
         if name not in plain:
             yield from _expand(name, data, Budget(limits, len(data)), limits.depth)
-        elif name in groups:
-            whole = groups[name]
+        for whole in groups.get(name, ()):
             yield _plain_group(whole, {x: plain[x] for x in whole})
 
 

@@ -50,10 +50,17 @@ class BlockingStore:
     or Overloaded. All verbs are safe to repeat.
     """
 
-    def __init__(self, client: Minio, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: Minio,
+        prefix: str,
+        sleep: Callable[[float], None] = time.sleep,
+        foreign: frozenset[str] = frozenset(),
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._sleep = sleep
+        self._foreign = foreign
 
     def make_buckets(self) -> None:
         """Create the buckets that are absent."""
@@ -80,6 +87,26 @@ class BlockingStore:
     def get(self, key: str) -> bytes:
         """The object's bytes. Raises NotFound, or DamagedObject when the digest is wrong."""
         return self._retry(lambda: b"".join(self._chunks(key)))
+
+    def first_bytes(self, key: str, count: int) -> bytes:
+        """The beginning of an object, unverified: enough to tell what it is. Raises NotFound."""
+        bucket, name = self._locate(key)
+
+        def attempt() -> bytes:
+            try:
+                response = self._client.get_object(bucket, name, length=count)
+            except S3Error as e:
+                # No range of an empty object can be had.
+                if e.code == "InvalidRange":
+                    return b""
+                raise
+            try:
+                return response.read()
+            finally:
+                response.close()
+                response.release_conn()
+
+        return self._retry(attempt)
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the object to `path`, which appears whole or not at all."""
@@ -124,6 +151,8 @@ class BlockingStore:
 
     def _locate(self, key: str) -> tuple[str, str]:
         bucket, _, name = key.partition("/")
+        if bucket in self._foreign:
+            return bucket, name
         if bucket not in BUCKETS:
             raise ValueError(f"the key {key!r} is in no known bucket")
         return f"{self._prefix}-{bucket}", name
@@ -203,8 +232,12 @@ class ObjectStore:
         return await asyncio.get_running_loop().run_in_executor(self._threads, verb, *arguments)
 
 
-def open_blocking_store(config: StoreConfig) -> BlockingStore:
-    """A store for scripts and training ranks; the buckets must exist."""
+def open_blocking_store(config: StoreConfig, foreign: frozenset[str] = frozenset()) -> BlockingStore:
+    """A store for scripts and training ranks; the buckets must exist.
+
+    Keys whose first component is in `foreign` are in the bucket of exactly that name, which is not the
+    platform's: an import reads there.
+    """
     url = urlsplit(config.url)
     if url.scheme not in ("s3", "s3+http") or not url.netloc:
         raise ConfigError(
@@ -223,7 +256,7 @@ def open_blocking_store(config: StoreConfig) -> BlockingStore:
             ca_certs=config.ca_file or certifi.where(),
         ),
     )
-    return BlockingStore(client, config.bucket_prefix)
+    return BlockingStore(client, config.bucket_prefix, foreign=foreign)
 
 
 @asynccontextmanager

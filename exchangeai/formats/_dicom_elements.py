@@ -52,7 +52,7 @@ def integers(dataset: Dataset, name: str, kind: str) -> list[int]:
     element: Any = dataset.get_item(_tag(name))
     if element is None or not element.value:
         return []
-    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+    if isinstance(element, RawDataElement):
         count = len(element.value) // struct.calcsize(f"<{kind}")
         order = "<" if element.is_little_endian else ">"
         return list(struct.unpack_from(f"{order}{count}{kind}", element.value))

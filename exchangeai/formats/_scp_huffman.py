@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,10 @@ from exchangeai.errors import InvalidHeader
 _DEFAULT_TABLES = 19999
 _STRUCTURE = struct.Struct("<BBBhI")
 _LOOKUP_BITS = 12
-_DOUBLINGS = 5
+_DOUBLINGS = 4
 _MAX_STATES = 1 << 21
 _MAX_TABLES = 256
+_NO_CODE = 1 << 40
 Indices = npt.NDArray[np.intp]
 
 
@@ -46,9 +47,9 @@ class Table:
     codes: tuple[Code, ...]
 
     @cached_property
-    def lookup(self) -> npt.NDArray[np.uint16]:
+    def lookup(self) -> Indices:
         """Index + 1 of the code that so many bits begin with, 0 where there is none so short."""
-        found = np.zeros(1 << _LOOKUP_BITS, np.uint16)
+        found = np.zeros(1 << _LOOKUP_BITS, np.intp)
         for i, code in reversed(list(enumerate(self.codes))):
             free = _LOOKUP_BITS - code.prefix_bits
             if free >= 0:
@@ -57,17 +58,22 @@ class Table:
 
     @cached_property
     def columns(self) -> npt.NDArray[np.int64]:
-        """By index + 1: total bits, prefix bits, value, table to switch to or -1; int64 [4, codes + 1]."""
-        rows = [(0, 0, 0, -1)]
+        """By index + 1: total bits, bits behind the prefix, value, table to switch to or -1; int64 [4, n]."""
+        rows = [(_NO_CODE, 0, 0, -1)]
         rows += [
-            (x.total_bits, x.prefix_bits, 0 if x.switches else x.value, x.value - 1 if x.switches else -1)
+            (
+                x.total_bits,
+                x.total_bits - x.prefix_bits,
+                0 if x.switches else x.value,
+                x.value - 1 if x.switches else -1,
+            )
             for x in self.codes
         ]
         return np.array(rows, np.int64).T
 
     def at(self, window: npt.NDArray[np.uint64]) -> Indices:
         """Index + 1 of the code at the head of each window of 32 bits, 0 where there is none."""
-        found = np.take(self.lookup, (window >> np.uint64(32 - _LOOKUP_BITS)).view(np.int64)).astype(np.intp)
+        found = np.take(self.lookup, (window >> np.uint64(32 - _LOOKUP_BITS)).view(np.int64))
         for bits in sorted({x.prefix_bits for x in self.codes if x.prefix_bits > _LOOKUP_BITS}):
             open_ = np.flatnonzero(found == 0)
             head = (window[open_] >> np.uint64(32 - bits)).view(np.int64)
@@ -121,25 +127,29 @@ def decode(data: bytes, count: int, tables: Sequence[Table]) -> tuple[npt.NDArra
     if (bits + 1) * len(tables) > max(_MAX_STATES, bits + 1):
         raise InvalidHeader("the SCP-ECG file switches between more Huffman tables than this reader follows")
     window = _windows(data)
-    codes = np.concatenate([np.append(table.at(window), 0) for table in tables])
     columns, first = _joined(tables)
-    codes += np.repeat(first, bits + 1)
+    codes = np.zeros(len(tables) * (bits + 1), np.intp)
+    for i, table in enumerate(tables):
+        at = i * (bits + 1)
+        codes[at : at + bits] = table.at(window)
+        if i:
+            codes[at : at + bits + 1] += first[i]
     after, emits = _jumps(codes, columns, bits, len(tables))
     at = _chain(after, emits, min(count, bits))
-    place = at % (bits + 1)
-    read = int(np.searchsorted(place, bits))
-    at, place = at[:read], place[:read]
-    chosen = columns[:, codes[at]]
-    values = chosen[2]
-    extra = chosen[0] - chosen[1]
+    place = at % (bits + 1) if emits is not None else at
+    chosen = np.take(codes, at)
+    end = place + np.take(columns[0], chosen)
+    read = int(np.count_nonzero(end <= bits))
+    chosen, place = chosen[:read], place[:read]
+    values, extra = np.take(columns[2], chosen), np.take(columns[1], chosen)
     if (long := np.flatnonzero(extra)).size:
-        head = window[place[long] + chosen[1, long]].astype(np.int64)
+        head = window[end[long] - extra[long]].astype(np.int64)
         signed = (head ^ (1 << 31)) - (1 << 31)
         values[long] += signed >> (32 - extra[long])
-    end = int(place[-1] + chosen[0, -1]) if read else 0
-    return values, bits - end
+    return values, bits - int(end[read - 1]) if read else bits
 
 
+@cache
 def _default() -> Table:
     """Zero is `0`; n is n times `1`, then `0`, then its sign; two escapes hold 8 or 16 bits."""
     short = [
@@ -180,7 +190,8 @@ def _windows(data: bytes) -> npt.NDArray[np.uint64]:
     for i in range(5):
         words = words << np.uint64(8) | padded[i : i + len(data)]
     shifted = words[:, None] >> np.arange(8, 0, -1, dtype=np.uint64)[None, :]
-    return (shifted & np.uint64(0xFFFFFFFF)).ravel()
+    shifted &= np.uint64(0xFFFFFFFF)
+    return shifted.ravel()
 
 
 def _reachable(tables: Sequence[Table]) -> tuple[Table, ...]:
@@ -193,37 +204,47 @@ def _joined(tables: Sequence[Table]) -> tuple[npt.NDArray[np.int64], Indices]:
     return np.concatenate([x.columns for x in tables], axis=1), np.cumsum([0, *sizes[:-1]])
 
 
-def _jumps(codes: Indices, columns: npt.NDArray[np.int64], bits: int, tables: int) -> tuple[Indices, Indices]:
+def _jumps(
+    codes: Indices, columns: npt.NDArray[np.int64], bits: int, tables: int
+) -> tuple[Indices, Indices | None]:
     """Per state (table and bit): the state behind its code, and the state that next stands for a number.
 
-    The first table's state behind the last bit is the end of everything, of wrong codes too.
+    All that is wrong or incomplete leads behind the last bit of the first table, where no code is. With one
+    table every code stands for a number (None).
     """
-    total = np.take(columns[0], codes)
-    after = np.tile(np.arange(bits + 1), tables) + total
-    wrong = (total == 0) | (after > bits)
-    after[wrong] = bits
-    emits = np.arange(codes.size)
+    place = np.arange(bits + 1)
     if tables > 1:
-        target = np.take(columns[3], codes)
-        table = np.where(target >= 0, target, emits // (bits + 1))
-        after = np.where(after == bits, bits, table * (bits + 1) + after)
-        emits = np.where(target >= 0, after, emits)
-    emits[wrong] = bits
-    while tables > 1 and not np.array_equal(further := emits[emits], emits):
+        place = np.tile(place, tables)
+    after = np.take(columns[0], codes)
+    after += place
+    np.minimum(after, bits, out=after)
+    if tables == 1:
+        return after, None
+    own = np.arange(codes.size)
+    target = np.take(columns[3], codes)
+    table = np.where(target >= 0, target, own // (bits + 1))
+    after = np.where(after == bits, bits, table * (bits + 1) + after)
+    emits = np.where(target >= 0, after, own)
+    while not np.array_equal(further := emits[emits], emits):
         emits = further
     return after, emits
 
 
-def _chain(after: Indices, emits: Indices, count: int) -> Indices:
+def _chain(after: Indices, emits: Indices | None, count: int) -> Indices:
     """The first `count` states that stand for numbers; what lies behind the end repeats the end."""
-    levels = [np.take(emits, after)]
+    levels = [after if emits is None else np.take(emits, after)]
     for _ in range(_DOUBLINGS):
         levels.append(np.take(levels[-1], levels[-1]))
-    last, state = levels.pop(), int(emits[0])
-    chain = np.empty(-(-count // (1 << _DOUBLINGS)), np.intp)
-    for i in range(chain.size):
-        chain[i] = state
-        state = last.item(state)
+    jump = levels.pop().item
+    state = 0 if emits is None else int(emits[0])
+    anchors: list[int] = []
+    for _ in range(-(-count // (1 << _DOUBLINGS))):
+        anchors.append(state)
+        state = jump(state)
+    chain = np.array(anchors, np.intp)
     for level in reversed(levels):
-        chain = np.stack([chain, np.take(level, chain)], axis=1).ravel()
+        wider = np.empty((chain.size, 2), np.intp)
+        wider[:, 0] = chain
+        wider[:, 1] = np.take(level, chain)
+        chain = wider.ravel()
     return chain[:count]

@@ -53,7 +53,18 @@ def sniff(files: Mapping[str, bytes]) -> bool:
 
 
 def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
-    """Read the rhythm group as the recording, and median beats and further groups as other series."""
+    """Read the rhythm group as the recording, and median beats and further groups as other series.
+
+    Raises Truncated when the file ends inside an element, InvalidHeader when it holds no ECG waveform.
+    """
+    try:
+        return _read(files, options)
+    except (OSError, EOFError) as e:
+        # pydicom parses sequences when they are first looked at.
+        raise _cut(e) from e
+
+
+def _read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     dataset = _parse(next(iter(files.values())))
     groups = items(dataset, "WaveformSequence")
     if not groups:
@@ -103,9 +114,13 @@ def _parse(data: bytes) -> Dataset:
             _check_inflated(data[body:])
         return pydicom.dcmread(io.BytesIO(data), specific_tags=list(_TAGS))  # pyright: ignore[reportUnknownMemberType]
     except (InvalidDicomError, EOFError, NotImplementedError, zlib.error, RecursionError) as e:
-        raise Truncated(
-            f"the DICOM file cannot be parsed to its end ({type(e).__name__}); send the whole file"
-        ) from e
+        raise _cut(e) from e
+
+
+def _cut(cause: Exception) -> Truncated:
+    return Truncated(
+        f"the DICOM file cannot be parsed to its end ({type(cause).__name__}); send the whole file"
+    )
 
 
 def _check_inflated(data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def test_each_variable_of_the_operations_page_is_known() -> None:
     assert set(re.findall(r"`(EXCHANGEAI_[A-Z_]+)`", page)) <= known
 
 
-def test_the_snippet_is_python() -> None:
-    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    ast.parse(snippet)
+def test_the_snippets_are_python() -> None:
+    for snippet in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        ast.parse(snippet)
+
+
+def test_reading_as_the_pages_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for page in (README, (ROOT / "docs" / "formats.md").read_text("utf-8")):
+        [snippet] = re.findall(r"```python\n(from exchangeai import read_ecg.*?)```", page, re.DOTALL)
+        subprocess.run([sys.executable, "-c", snippet], check=True, timeout=60)

@@ -44,6 +44,28 @@ async def test_files_go_there_and_back(store: ObjectStore, tmp_path: Path) -> No
     assert [p.name for p in target.parent.iterdir()] == ["target"]
 
 
+async def test_the_beginning_of_an_object(store: ObjectStore) -> None:
+    await store.put("windows/long", b"0123456789")
+    await store.put("windows/empty", b"")
+    assert store.blocking.first_bytes("windows/long", 4) == b"0123"
+    assert store.blocking.first_bytes("windows/long", 40) == b"0123456789"
+    assert store.blocking.first_bytes("windows/empty", 4) == b""
+    with pytest.raises(NotFound):
+        store.blocking.first_bytes("windows/none", 4)
+
+
+async def test_a_bucket_of_others_is_read_by_its_own_name(
+    store: ObjectStore, store_config: StoreConfig
+) -> None:
+    await store.put("windows/theirs/x", b"x")
+    bucket = f"{store_config.bucket_prefix}-windows"
+    foreign = open_blocking_store(store_config, frozenset({bucket}))
+    assert foreign.list(f"{bucket}/theirs/") == [f"{bucket}/theirs/x"]
+    assert foreign.get(f"{bucket}/theirs/x") == b"x"
+    with pytest.raises(ValueError, match="no known bucket"):
+        foreign.list("elsewhere/")
+
+
 async def test_list_is_sorted_and_of_one_prefix(store: ObjectStore) -> None:
     for key in ("runs/r1/b", "runs/r1/a", "runs/r2/a"):
         await store.put(key, b"x")

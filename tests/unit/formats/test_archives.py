@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from exchangeai.archives import Group, Limits, archive_kind, groups_of
+from exchangeai.archives import Group, Limits, archive_kind, groups_of, member_count
 from exchangeai.errors import (
     InvalidHeader,
     TooLarge,
@@ -240,3 +240,15 @@ def test_ten_thousand_records_are_never_in_memory_together() -> None:
         assert count == 5000
         assert peak < 60 * MIB
         assert time.monotonic() - begin < 30
+
+
+def test_two_headers_of_one_signal_file_are_two_records_also_outside_an_archive() -> None:
+    files = {"r.dat": SIGNAL, "r.hea": HEADER, "skew.hea": HEADER.replace(b"r 1", b"skew 1")}
+    assert [x.names for x in groups_of(files)] == [("r.dat", "r.hea"), ("r.dat", "skew.hea")]
+
+
+def test_only_a_zip_tells_how_many_members_it_has() -> None:
+    files = {f"{i}.hea": HEADER for i in range(5)}
+    assert member_count(zipped(files)) == 5
+    assert member_count(tar_gz(files)) is None
+    assert member_count(HEADER) is None

@@ -117,8 +117,10 @@ async def _fill(bus: Bus, count: int) -> None:
             await client.flush(timeout=120)
     await client.flush(timeout=120)
     js: Any = bus._js  # pyright: ignore[reportPrivateUsage]
-    while (await js.stream_info("KV_recordings")).state.messages < count:
-        await asyncio.sleep(0.5)
+    stored = {"KV_recordings": count, "KV_preprocessed": count - -(-count // 50)}
+    for name, expected in stored.items():
+        while (await js.stream_info(name)).state.messages < expected:
+            await asyncio.sleep(0.5)
 
 
 async def _bare_rate(bus: Bus) -> float:

@@ -30,6 +30,7 @@ from exchangeai.errors import NotReady
 from exchangeai.facts import BUCKETS
 from exchangeai.telemetry import request_id
 
+_FOLLOW_TIMEOUT_S = 60.0
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 3.0
@@ -118,7 +119,8 @@ class Bus:
                 self._buckets[name] = await self._js.key_value(name)
             return self._buckets[name]
 
-        return Facts(self._js, name, bucket, kind)
+        # Counting what is to come of a large bucket takes the server longer than an ordinary answer.
+        return Facts(self._client.jetstream(timeout=_FOLLOW_TIMEOUT_S), name, bucket, kind)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters, newest first."""

@@ -76,8 +76,11 @@ def _import(sources: Sources, report: Report, uploads: Uploads, options: ReadOpt
                 flying.add(threads.submit(send_call, uploads, call, options, stop))
             land(most=0)
         finally:
-            # Where one call failed for good, the other is not tried again.
+            # Where one call failed for good, the other is not tried again, but what it did is kept.
             stop.set()
+            for future in wait(flying).done:
+                if future.exception() is None:
+                    _keep(future.result(), report, progress)
     progress.show(is_last=True)
     _summarise(report)
     return 1 if report.counts[REFUSED] else 0

@@ -120,7 +120,7 @@ class Bus:
             return self._buckets[name]
 
         # Counting what is to come of a large bucket takes the server longer than an ordinary answer.
-        return Facts(self._client.jetstream(timeout=_FOLLOW_TIMEOUT_S), name, bucket, kind)
+        return Facts(cast("Any", self._client).jetstream(timeout=_FOLLOW_TIMEOUT_S), name, bucket, kind)
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The newest dead letters, newest first."""

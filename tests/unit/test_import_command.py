@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -290,6 +292,35 @@ def test_without_a_service_the_status_is_two(tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as ended:
         main(["import", str(tmp_path)])
     assert ended.value.code == 2
+
+
+def test_what_other_calls_did_is_kept_when_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Failing(Service):
+        def check(self) -> None:
+            pass
+
+        def send(self, files: Mapping[str, bytes], *_: Any, **__: Any) -> list[UploadedRecord]:
+            if "a.xml" in files:
+                raise Unavailable("away")
+            time.sleep(0.2)
+            return [UploadedRecord(file_names=(x,), readable=True) for x in files]
+
+    @contextmanager
+    def opened(address: str) -> Generator[Uploads]:
+        yield uploads(Failing())
+
+    monkeypatch.setattr(import_command, "open_uploads", opened)
+    monkeypatch.setattr(import_command, "CALL_FILES", 1)
+    monkeypatch.setattr(import_command, "_PATIENCE_S", 0.0)
+    for x in ("a.xml", "b.xml"):
+        (tmp_path / "d").mkdir(exist_ok=True)
+        (tmp_path / "d" / x).write_bytes(b"<x/>")
+    report = tmp_path / "r.csv"
+    assert main(["import", str(tmp_path / "d"), "--to", "host:1", "--report", str(report)]) == 2
+    assert [x.files for x in read_report(report)] == ["d/b.xml"]
+    assert "run the same command again" in capsys.readouterr().err
 
 
 def test_help_says_that_the_report_holds_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ from exchangeai.v1 import recording_pb2 as exchangeai_dot_v1_dot_recording__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"exchangeai/v1/ingest_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x65xchangeai/v1/recording.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\rUploadRequest\x12(\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x18.exchangeai.v1.FileStartH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x42\r\n\x04part\x12\x05\xbaH\x02\x08\x01\"o\n\tFileStart\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1b\n\nsize_bytes\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.exchangeai.v1.ReadOptions\">\n\x0eUploadResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.exchangeai.v1.UploadResult\"b\n\x0cUploadResult\x12\x12\n\nfile_names\x18\x01 \x03(\t\x12+\n\trecording\x18\x02 \x01(\x0b\x32\x18.exchangeai.v1.Recording\x12\x11\n\tduplicate\x18\x03 \x01(\x08\"9\n\nGetRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\":\n\x0bGetResponse\x12+\n\trecording\x18\x01 \x01(\x0b\x32\x18.exchangeai.v1.Recording\"u\n\x0bListRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12)\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x19.exchangeai.v1.ListFilter\"\xc5\x01\n\nListFilter\x12\x36\n\x05state\x18\x01 \x01(\x0e\x32\x1d.exchangeai.v1.RecordingStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x13preprocessing_state\x18\x02 \x01(\x0e\x32!.exchangeai.v1.PreprocessingStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x06\x66ormat\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1c\n\x0bpatient_key\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"d\n\x0cListResponse\x12,\n\nrecordings\x18\x01 \x03(\x0b\x32\x18.exchangeai.v1.Recording\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\"X\n\x10GetSignalRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x05leads\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\"\x96\x01\n\x11GetSignalResponse\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x12\n\nlead_index\x18\x02 \x01(\x05\x12\x18\n\x10sampling_rate_hz\x18\x03 \x01(\x01\x12\x15\n\rsample_offset\x18\x04 \x01(\x03\x12\x0f\n\x07samples\x18\x05 \x01(\x0c\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x65rived\x18\x07 \x01(\x08\"<\n\rDeleteRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"P\n\x0e\x44\x65leteResponse\x12\x13\n\x0b\x64\x61taset_ids\x18\x01 \x03(\t\x12)\n\x08\x64\x65letion\x18\x02 \x01(\x0b\x32\x17.exchangeai.v1.Deletion\"\x8a\x01\n\x08\x44\x65letion\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12.\n\ndeleted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x03(\t\x12\x0f\n\x07run_ids\x18\x04 \x03(\t\x12\x12\n\nmodel_keys\x18\x05 \x03(\t\"A\n\x12GetDeletionRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"@\n\x13GetDeletionResponse\x12)\n\x08\x64\x65letion\x18\x01 \x01(\x0b\x32\x17.exchangeai.v1.Deletion\"\x8b\x01\n\rExportRequest\x12\x34\n\rrecording_ids\x18\x01 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x90N\"\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12)\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.exchangeai.v1.ListFilter\x12\x19\n\x06\x66ormat\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 \"\x87\x01\n\x0e\x45xportResponse\x12+\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1b.exchangeai.v1.ExportedFileH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12/\n\x07problem\x18\x03 \x01(\x0b\x32\x1c.exchangeai.v1.ExportProblemH\x00\x42\x06\n\x04part\"A\n\x0c\x45xportedFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0crecording_id\x18\x02 \x01(\t\x12\r\n\x05notes\x18\x03 \x03(\t\"6\n\rExportProblem\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t2\x8f\x04\n\rIngestService\x12G\n\x06Upload\x12\x1c.exchangeai.v1.UploadRequest\x1a\x1d.exchangeai.v1.UploadResponse(\x01\x12<\n\x03Get\x12\x19.exchangeai.v1.GetRequest\x1a\x1a.exchangeai.v1.GetResponse\x12?\n\x04List\x12\x1a.exchangeai.v1.ListRequest\x1a\x1b.exchangeai.v1.ListResponse\x12P\n\tGetSignal\x12\x1f.exchangeai.v1.GetSignalRequest\x1a .exchangeai.v1.GetSignalResponse0\x01\x12\x45\n\x06\x44\x65lete\x12\x1c.exchangeai.v1.DeleteRequest\x1a\x1d.exchangeai.v1.DeleteResponse\x12T\n\x0bGetDeletion\x12!.exchangeai.v1.GetDeletionRequest\x1a\".exchangeai.v1.GetDeletionResponse\x12G\n\x06\x45xport\x12\x1c.exchangeai.v1.ExportRequest\x1a\x1d.exchangeai.v1.ExportResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"exchangeai/v1/ingest_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x65xchangeai/v1/recording.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\rUploadRequest\x12(\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x18.exchangeai.v1.FileStartH\x00\x12\x1a\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x42\r\n\x04part\x12\x05\xbaH\x02\x08\x01\"o\n\tFileStart\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1b\n\nsize_bytes\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.exchangeai.v1.ReadOptions\">\n\x0eUploadResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.exchangeai.v1.UploadResult\"b\n\x0cUploadResult\x12\x12\n\nfile_names\x18\x01 \x03(\t\x12+\n\trecording\x18\x02 \x01(\x0b\x32\x18.exchangeai.v1.Recording\x12\x11\n\tduplicate\x18\x03 \x01(\x08\"9\n\nGetRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\":\n\x0bGetResponse\x12+\n\trecording\x18\x01 \x01(\x0b\x32\x18.exchangeai.v1.Recording\"u\n\x0bListRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12)\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x19.exchangeai.v1.ListFilter\"\xf1\x01\n\nListFilter\x12\x36\n\x05state\x18\x01 \x01(\x0e\x32\x1d.exchangeai.v1.RecordingStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x13preprocessing_state\x18\x02 \x01(\x0e\x32!.exchangeai.v1.PreprocessingStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x06\x66ormat\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1c\n\x0bpatient_key\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x0chas_warnings\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0f\n\r_has_warnings\"d\n\x0cListResponse\x12,\n\nrecordings\x18\x01 \x03(\x0b\x32\x18.exchangeai.v1.Recording\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\"X\n\x10GetSignalRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x05leads\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\"\x96\x01\n\x11GetSignalResponse\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x12\n\nlead_index\x18\x02 \x01(\x05\x12\x18\n\x10sampling_rate_hz\x18\x03 \x01(\x01\x12\x15\n\rsample_offset\x18\x04 \x01(\x03\x12\x0f\n\x07samples\x18\x05 \x01(\x0c\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x0f\n\x07\x64\x65rived\x18\x07 \x01(\x08\"<\n\rDeleteRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"P\n\x0e\x44\x65leteResponse\x12\x13\n\x0b\x64\x61taset_ids\x18\x01 \x03(\t\x12)\n\x08\x64\x65letion\x18\x02 \x01(\x0b\x32\x17.exchangeai.v1.Deletion\"\x8a\x01\n\x08\x44\x65letion\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12.\n\ndeleted_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x03(\t\x12\x0f\n\x07run_ids\x18\x04 \x03(\t\x12\x12\n\nmodel_keys\x18\x05 \x03(\t\"A\n\x12GetDeletionRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"@\n\x13GetDeletionResponse\x12)\n\x08\x64\x65letion\x18\x01 \x01(\x0b\x32\x17.exchangeai.v1.Deletion\"\x8b\x01\n\rExportRequest\x12\x34\n\rrecording_ids\x18\x01 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x90N\"\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12)\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.exchangeai.v1.ListFilter\x12\x19\n\x06\x66ormat\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18 \"\x87\x01\n\x0e\x45xportResponse\x12+\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1b.exchangeai.v1.ExportedFileH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12/\n\x07problem\x18\x03 \x01(\x0b\x32\x1c.exchangeai.v1.ExportProblemH\x00\x42\x06\n\x04part\"A\n\x0c\x45xportedFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0crecording_id\x18\x02 \x01(\t\x12\r\n\x05notes\x18\x03 \x03(\t\"6\n\rExportProblem\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t2\x8f\x04\n\rIngestService\x12G\n\x06Upload\x12\x1c.exchangeai.v1.UploadRequest\x1a\x1d.exchangeai.v1.UploadResponse(\x01\x12<\n\x03Get\x12\x19.exchangeai.v1.GetRequest\x1a\x1a.exchangeai.v1.GetResponse\x12?\n\x04List\x12\x1a.exchangeai.v1.ListRequest\x1a\x1b.exchangeai.v1.ListResponse\x12P\n\tGetSignal\x12\x1f.exchangeai.v1.GetSignalRequest\x1a .exchangeai.v1.GetSignalResponse0\x01\x12\x45\n\x06\x44\x65lete\x12\x1c.exchangeai.v1.DeleteRequest\x1a\x1d.exchangeai.v1.DeleteResponse\x12T\n\x0bGetDeletion\x12!.exchangeai.v1.GetDeletionRequest\x1a\".exchangeai.v1.GetDeletionResponse\x12G\n\x06\x45xport\x12\x1c.exchangeai.v1.ExportRequest\x1a\x1d.exchangeai.v1.ExportResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -83,31 +83,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTREQUEST']._serialized_start=644
   _globals['_LISTREQUEST']._serialized_end=761
   _globals['_LISTFILTER']._serialized_start=764
-  _globals['_LISTFILTER']._serialized_end=961
-  _globals['_LISTRESPONSE']._serialized_start=963
-  _globals['_LISTRESPONSE']._serialized_end=1063
-  _globals['_GETSIGNALREQUEST']._serialized_start=1065
-  _globals['_GETSIGNALREQUEST']._serialized_end=1153
-  _globals['_GETSIGNALRESPONSE']._serialized_start=1156
-  _globals['_GETSIGNALRESPONSE']._serialized_end=1306
-  _globals['_DELETEREQUEST']._serialized_start=1308
-  _globals['_DELETEREQUEST']._serialized_end=1368
-  _globals['_DELETERESPONSE']._serialized_start=1370
-  _globals['_DELETERESPONSE']._serialized_end=1450
-  _globals['_DELETION']._serialized_start=1453
-  _globals['_DELETION']._serialized_end=1591
-  _globals['_GETDELETIONREQUEST']._serialized_start=1593
-  _globals['_GETDELETIONREQUEST']._serialized_end=1658
-  _globals['_GETDELETIONRESPONSE']._serialized_start=1660
-  _globals['_GETDELETIONRESPONSE']._serialized_end=1724
-  _globals['_EXPORTREQUEST']._serialized_start=1727
-  _globals['_EXPORTREQUEST']._serialized_end=1866
-  _globals['_EXPORTRESPONSE']._serialized_start=1869
-  _globals['_EXPORTRESPONSE']._serialized_end=2004
-  _globals['_EXPORTEDFILE']._serialized_start=2006
-  _globals['_EXPORTEDFILE']._serialized_end=2071
-  _globals['_EXPORTPROBLEM']._serialized_start=2073
-  _globals['_EXPORTPROBLEM']._serialized_end=2127
-  _globals['_INGESTSERVICE']._serialized_start=2130
-  _globals['_INGESTSERVICE']._serialized_end=2657
+  _globals['_LISTFILTER']._serialized_end=1005
+  _globals['_LISTRESPONSE']._serialized_start=1007
+  _globals['_LISTRESPONSE']._serialized_end=1107
+  _globals['_GETSIGNALREQUEST']._serialized_start=1109
+  _globals['_GETSIGNALREQUEST']._serialized_end=1197
+  _globals['_GETSIGNALRESPONSE']._serialized_start=1200
+  _globals['_GETSIGNALRESPONSE']._serialized_end=1350
+  _globals['_DELETEREQUEST']._serialized_start=1352
+  _globals['_DELETEREQUEST']._serialized_end=1412
+  _globals['_DELETERESPONSE']._serialized_start=1414
+  _globals['_DELETERESPONSE']._serialized_end=1494
+  _globals['_DELETION']._serialized_start=1497
+  _globals['_DELETION']._serialized_end=1635
+  _globals['_GETDELETIONREQUEST']._serialized_start=1637
+  _globals['_GETDELETIONREQUEST']._serialized_end=1702
+  _globals['_GETDELETIONRESPONSE']._serialized_start=1704
+  _globals['_GETDELETIONRESPONSE']._serialized_end=1768
+  _globals['_EXPORTREQUEST']._serialized_start=1771
+  _globals['_EXPORTREQUEST']._serialized_end=1910
+  _globals['_EXPORTRESPONSE']._serialized_start=1913
+  _globals['_EXPORTRESPONSE']._serialized_end=2048
+  _globals['_EXPORTEDFILE']._serialized_start=2050
+  _globals['_EXPORTEDFILE']._serialized_end=2115
+  _globals['_EXPORTPROBLEM']._serialized_start=2117
+  _globals['_EXPORTPROBLEM']._serialized_end=2171
+  _globals['_INGESTSERVICE']._serialized_start=2174
+  _globals['_INGESTSERVICE']._serialized_end=2701
 # @@protoc_insertion_point(module_scope)

@@ -68,16 +68,18 @@ class ListRequest(_message.Message):
     def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[_Union[ListFilter, _Mapping]] = ...) -> None: ...
 
 class ListFilter(_message.Message):
-    __slots__ = ("state", "preprocessing_state", "format", "patient_key")
+    __slots__ = ("state", "preprocessing_state", "format", "patient_key", "has_warnings")
     STATE_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_STATE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     PATIENT_KEY_FIELD_NUMBER: _ClassVar[int]
+    HAS_WARNINGS_FIELD_NUMBER: _ClassVar[int]
     state: _recording_pb2.RecordingState
     preprocessing_state: _recording_pb2.PreprocessingState
     format: str
     patient_key: str
-    def __init__(self, state: _Optional[_Union[_recording_pb2.RecordingState, str]] = ..., preprocessing_state: _Optional[_Union[_recording_pb2.PreprocessingState, str]] = ..., format: _Optional[str] = ..., patient_key: _Optional[str] = ...) -> None: ...
+    has_warnings: bool
+    def __init__(self, state: _Optional[_Union[_recording_pb2.RecordingState, str]] = ..., preprocessing_state: _Optional[_Union[_recording_pb2.PreprocessingState, str]] = ..., format: _Optional[str] = ..., patient_key: _Optional[str] = ..., has_warnings: _Optional[bool] = ...) -> None: ...
 
 class ListResponse(_message.Message):
     __slots__ = ("recordings", "next_page_token", "total")

@@ -63,11 +63,11 @@ class Catalogue:
             total=total,
         )
 
-    async def caught_up(self, recording_id: str) -> None:
-        """Wait a little until a recording just stored is listed, so that a caller sees its own upload."""
+    async def caught_up(self, *recording_ids: str) -> None:
+        """Wait a little until recordings just stored are listed, so that a caller sees its own upload."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP_S), self._changed:
-                while not await self._read(lambda: self._index.knows(recording_id)):
+                while not await self._read(lambda: all(map(self._index.knows, recording_ids))):
                     await self._changed.wait()
 
     async def waiting(self, most: int) -> list[RecordingFact]:
@@ -87,6 +87,7 @@ class Catalogue:
 
     async def _follow(self, bucket: str, facts: Facts[Any], filled: asyncio.Event) -> None:
         since = await self._write(lambda: self._index.position(bucket))
+        settled = False
         async with aclosing(facts.follow(since)) as batches:
             async for batch in batches:
                 if batch.fresh:
@@ -95,8 +96,9 @@ class Catalogue:
                     await self._write(
                         lambda batch=batch: self._index.apply(bucket, batch.changes, batch.position)
                     )
-                if batch.current and not filled.is_set():
+                if batch.current and not settled:
                     await self._write(self._index.settle)
+                    settled = True
                     filled.set()
                 async with self._changed:
                     self._changed.notify_all()

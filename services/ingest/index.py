@@ -1,7 +1,7 @@
 """A local SQLite index of recordings: searched by the catalogue, filled from facts, made anew at will.
 
-A recording belongs to one facet, its format together with its state; counts are kept by facet and each page
-is merged from the facets that match, so that lists and totals cost the same at any number of recordings.
+A recording belongs to one facet: its format, its state, whether it has warnings. Counts are kept by facet and
+each page is merged from the facets that match, so lists and totals cost the same at any number of recordings.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from exchangeai.facts import PreprocessedFact, RecordingFact
 
 State = Literal["unreadable", "pending", "done", "failed"]
 STATES: tuple[State, ...] = ("unreadable", "pending", "done", "failed")
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE facets (facet INTEGER PRIMARY KEY, format TEXT, state INTEGER, count INTEGER NOT NULL DEFAULT 0,
-                     UNIQUE (format, state));
+CREATE TABLE facets (facet INTEGER PRIMARY KEY, format TEXT, state INTEGER, warned INTEGER,
+                     count INTEGER NOT NULL DEFAULT 0, UNIQUE (format, state, warned));
 CREATE TABLE recordings (recording_id TEXT UNIQUE, ingested_at REAL, facet INTEGER, patient_key TEXT,
                          fact BLOB);
 CREATE TABLE preprocessed (recording_id TEXT UNIQUE, failed INTEGER, fact BLOB);
@@ -35,6 +35,8 @@ _INDEXES = {
     "by_facet": "recordings (facet, ingested_at DESC, recording_id DESC)",
     "by_patient": "recordings (patient_key, ingested_at DESC, recording_id DESC) WHERE patient_key != ''",
 }
+_Facet = tuple[str, int, int]
+"""Format, position in STATES, 1 with warnings."""
 _ROW = "r.ingested_at, r.recording_id, r.fact, p.fact"
 
 
@@ -49,6 +51,7 @@ class _Recording(msgspec.Struct):
     format: str = ""
     error_reason: str | None = None
     patient: _Patient = msgspec.field(default_factory=_Patient)
+    warnings: tuple[str, ...] = ()
 
 
 class _Preprocessed(msgspec.Struct):
@@ -62,6 +65,7 @@ class Wanted:
     states: frozenset[State] | None = None
     format: str | None = None
     patient_key: str | None = None
+    has_warnings: bool | None = None
 
 
 Row = tuple[float, str, bytes, bytes | None]
@@ -82,9 +86,7 @@ class RecordingIndex:
             for suffix in ("", "-wal", "-shm"):
                 file.with_name(file.name + suffix).unlink(missing_ok=True)
             self._db = self._opened()
-        self._facets: dict[tuple[str, int], int] = {
-            (f, s): n for n, f, s in self._db.execute("SELECT facet, format, state FROM facets")
-        }
+        self._facets = self._stored_facets()
 
     def close(self) -> None:
         """Close the file."""
@@ -119,27 +121,29 @@ class RecordingIndex:
         last = {x.key: x.data for x in changes}
         gone = [key for key, data in last.items() if data is None]
         there = [(key, data) for key, data in last.items() if data is not None]
-        with self._db:
-            if bucket == "recordings":
-                self._uncount(last)
-                self._drop("recordings", gone)
-                self._put_recordings(there)
-            else:
-                self._drop("preprocessed", gone)
-                rows = [
-                    (k, msgspec.json.decode(d, type=_Preprocessed).error is not None, d) for k, d in there
-                ]
-                self._db.executemany("REPLACE INTO preprocessed VALUES (?, ?, ?)", rows)
-                self._restate(last)
-            told = msgspec.json.encode(position).decode()
-            self._db.execute("REPLACE INTO about VALUES (?, ?)", (bucket, told))
+        try:
+            with self._db:
+                if bucket == "recordings":
+                    self._uncount(last)
+                    self._drop("recordings", gone)
+                    self._put_recordings(there)
+                else:
+                    self._drop("preprocessed", gone)
+                    self._put_preprocessed(there)
+                    self._restate(last)
+                told = msgspec.json.encode(position).decode()
+                self._db.execute("REPLACE INTO about VALUES (?, ?)", (bucket, told))
+        except BaseException:
+            # Facets that were new in a batch that is taken back are not there.
+            self._facets = self._stored_facets()
+            raise
 
     def page(self, wanted: Wanted, size: int, after: tuple[float, str] | None) -> list[Row]:
         """At most `size` rows, newest first, older than the position `after`."""
         before = after or (float("inf"), "")
         if wanted.patient_key is not None:
             return list(self._of_patient(wanted, size, before))
-        if wanted.states is None and wanted.format is None:
+        if wanted.states is None and wanted.format is None and wanted.has_warnings is None:
             where = "(r.ingested_at, r.recording_id) < (?, ?)"
             return self._rows("by_time", where, (*before, size))
         where = "r.facet = ? AND (r.ingested_at, r.recording_id) < (?, ?)"
@@ -228,8 +232,17 @@ class RecordingIndex:
 
     def _matching(self, wanted: Wanted) -> list[int]:
         states = {STATES.index(x) for x in wanted.states} if wanted.states is not None else range(len(STATES))
-        found = self._reader().execute("SELECT facet, format, state FROM facets").fetchall()
-        return [n for n, form, state in found if state in states and wanted.format in (None, form)]
+        found = self._reader().execute("SELECT facet, format, state, warned FROM facets").fetchall()
+        return [
+            n
+            for n, form, state, warned in found
+            if state in states and wanted.format in (None, form) and wanted.has_warnings in (None, warned)
+        ]
+
+    def _put_preprocessed(self, there: list[tuple[str, bytes]]) -> None:
+        decode = msgspec.json.Decoder(_Preprocessed).decode
+        rows = [(key, decode(data).error is not None, data) for key, data in there]
+        self._db.executemany("REPLACE INTO preprocessed VALUES (?, ?, ?)", rows)
 
     def _put_recordings(self, there: list[tuple[str, bytes]]) -> None:
         made = self._preprocessed_of([key for key, _ in there])
@@ -239,7 +252,7 @@ class RecordingIndex:
         for key, data in there:
             fact = decode(data)
             state = 0 if fact.error_reason is not None else made.get(key, 1)
-            facet = self._facet(fact.format, state)
+            facet = self._facet((fact.format, state, int(bool(fact.warnings))))
             counts[facet] = counts.get(facet, 0) + 1
             rows.append((key, fact.ingested_at, facet, fact.patient.patient_key or "", data))
         self._db.executemany("REPLACE INTO recordings VALUES (?, ?, ?, ?, ?)", rows)
@@ -249,12 +262,12 @@ class RecordingIndex:
         """Move recordings to the state that their preprocessing has now."""
         known = list(keys)
         made = self._preprocessed_of(known)
-        formats = {n: form for (form, _), n in self._facets.items()}
+        known_facets = {n: facet for facet, n in self._facets.items()}
         moved: list[tuple[int, str]] = []
         counts: dict[int, int] = {}
-        unreadable = {n for (_, state), n in self._facets.items() if state == 0}
         for key, facet in self._select("SELECT recording_id, facet FROM recordings", known):
-            target = self._facet(formats[facet], made.get(key, 1)) if facet not in unreadable else facet
+            form, state, warned = known_facets[facet]
+            target = self._facet((form, made.get(key, 1), warned)) if state else facet
             if target != facet:
                 moved.append((target, key))
                 counts[facet] = counts.get(facet, 0) - 1
@@ -288,13 +301,17 @@ class RecordingIndex:
     def _drop(self, table: str, keys: list[str]) -> None:
         self._db.executemany(f"DELETE FROM {table} WHERE recording_id = ?", [(x,) for x in keys])
 
-    def _facet(self, form: str, state: int) -> int:
-        known = self._facets.get((form, state))
+    def _stored_facets(self) -> dict[_Facet, int]:
+        found = self._db.execute("SELECT facet, format, state, warned FROM facets")
+        return {(form, state, warned): n for n, form, state, warned in found}
+
+    def _facet(self, facet: _Facet) -> int:
+        known = self._facets.get(facet)
         if known is None:
             row = self._db.execute(
-                "INSERT INTO facets (format, state) VALUES (?, ?) RETURNING facet", (form, state)
+                "INSERT INTO facets (format, state, warned) VALUES (?, ?, ?) RETURNING facet", facet
             )
-            known = self._facets[form, state] = int(row.fetchone()[0])
+            known = self._facets[facet] = int(row.fetchone()[0])
         return known
 
 

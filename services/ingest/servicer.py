@@ -51,9 +51,7 @@ class IngestServicer(IngestServiceServicer):
                 else:
                     reception.add(part.chunk)
             outcomes = await self._ingest.upload(reception.finish())
-        for outcome in outcomes:
-            if outcome.fact.recording_id:
-                await self._catalogue.caught_up(outcome.fact.recording_id)
+        await self._catalogue.caught_up(*(x.fact.recording_id for x in outcomes if x.fact.recording_id))
         return pb.UploadResponse(results=[await self._result(x) for x in outcomes])
 
     async def Get(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -169,4 +167,5 @@ def _wanted(message: pb.ListFilter) -> Wanted:
         states=frozenset[State].intersection(*asked) if asked else None,
         format=message.format or None,
         patient_key=message.patient_key or None,
+        has_warnings=message.has_warnings if message.HasField("has_warnings") else None,
     )

@@ -28,6 +28,8 @@ class RecordingView:
     year: str
     device: str
     warnings: tuple[str, ...] = ()
+    same_signal_as: str = ""
+    """Id of an earlier recording of the same ECG, from another file; empty for none."""
     reason: str = ""
     """Class of the error when the status is `unreadable`."""
     message: str = ""

@@ -90,6 +90,9 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .work }}
 - {name: EXCHANGEAI_WORK_DIR, value: /tmp/work}
 {{- end }}
+{{- if .index }}
+- {name: EXCHANGEAI_INDEX_FOLDER, value: /tmp/index}
+{{- end }}
 {{- range .calls }}
 - {name: EXCHANGEAI_{{ upper . }}_ADDRESS, value: "{{ $release }}-{{ . }}:8081"}
 {{- end }}

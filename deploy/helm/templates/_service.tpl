@@ -5,6 +5,7 @@ One service: Deployment, Service, PodDisruptionBudget and NetworkPolicy.
   backends   true: it uses NATS and S3
   site       true: it holds the site key
   work       true: it keeps a working folder
+  index      true: it keeps a local index, which survives a restart of its container
   cores      the variable that tells it how many cores it may use
   http       true: it answers HTTP on 8080 instead of gRPC on 8081
   open       true: anyone who reaches the cluster network may call it

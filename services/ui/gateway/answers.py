@@ -54,6 +54,7 @@ def recording_view(r: recording_pb2.Recording) -> RecordingView:
         year=str(r.acquisition_year) if r.acquisition_year else "—",
         device=r.device_model or "—",
         warnings=tuple(r.warnings),
+        same_signal_as=r.same_signal_as,
         reason=r.error.reason if unreadable else "NotPreprocessed" if failed else "",
         message=r.error.message if unreadable else r.preprocessing_error,
     )

@@ -328,7 +328,10 @@ def _name(files: tuple[str, ...]) -> str:
 def _outcome(results: list[UploadView]) -> Any:
     read = sum(r.recording.has_signal for r in results)
     doubles = sum(r.duplicate for r in results)
-    words = f"{read} of {len(results)} read" + (f", {doubles} known already" if doubles else "")
+    coats = sum(bool(r.recording.same_signal_as) and not r.duplicate for r in results)
+    words = f"{read} of {len(results)} read"
+    words += f", {doubles} known already" if doubles else ""
+    words += f", {coats} the same ECG as an earlier file" if coats else ""
     bad = [r for r in results if not r.recording.has_signal]
     lines = [
         html.Li([html.Strong(", ".join(r.file_names)), f" — {r.recording.reason}: {r.recording.message}"])

@@ -62,9 +62,14 @@ def header(r: RecordingView, name: str, position: str) -> Any:
             html.H1(name or r.recording_id[:10]),
             html.Span(position, className="quiet"),
             html.Dl([html.Div([html.Dt(term), html.Dd(value)]) for term, value in facts]),
-            *[html.P(w, className="warning-line") for w in r.warnings],
+            *[html.P(w, className="warning-line") for w in _warnings(r)],
         ],
     )
+
+
+def _warnings(r: RecordingView) -> list[str]:
+    same = f"the same ECG came earlier in another file: recording {r.same_signal_as[:10]}"
+    return [*([same] if r.same_signal_as else []), *r.warnings]
 
 
 def measured(m: MeasuredView) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ def recording(i: int) -> RecordingFact:
         ingested_at=float(i // 2),
         error_reason="Truncated" if i % 5 == 4 else None,
         patient=Patient(patient_key="p" if i == 3 else None),
+        warnings=("truncated",) if i in (3, 4, 8) else (),
     )
 
 
@@ -71,6 +73,10 @@ def test_filters_and_their_totals(index: RecordingIndex) -> None:
         Wanted(format="edf", states=READABLE): [1, 3, 5, 7],
         Wanted(patient_key="p"): [3],
         Wanted(patient_key="p", format="wfdb"): [],
+        Wanted(has_warnings=True): [3, 4, 8],
+        Wanted(has_warnings=True, states=READABLE): [3, 8],
+        Wanted(has_warnings=False, format="edf"): [1, 5, 7, 9],
+        Wanted(has_warnings=False, patient_key="p"): [],
         Wanted(): list(range(10)),
         Wanted(states=frozenset()): [],
     }
@@ -124,6 +130,16 @@ def test_counts_are_right_after_any_changes(tmp_path: Path) -> None:
             assert ids(index, only(state)) == sorted(known)
             assert index.total(only(state)) == len(known)
     index.close()
+
+
+def test_a_batch_that_fails_changes_nothing(index: RecordingIndex) -> None:
+    new = dataclasses.replace(recording(20), format="scp")
+    with pytest.raises(msgspec.ValidationError):
+        index.apply("recordings", [*put([new]), RawChange(key="a", data=b"[]")], at(11))
+    assert (ids(index, Wanted()), index.position("recordings")) == (list(range(10)), at(10))
+    index.apply("recordings", put([new]), at(12))
+    assert ids(index, Wanted(format="scp")) == [20]
+    assert index.total(Wanted(format="scp")) == 1
 
 
 def test_a_damaged_or_foreign_file_is_made_anew(tmp_path: Path) -> None:

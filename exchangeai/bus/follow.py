@@ -7,20 +7,24 @@ their fields only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 _BATCH = 5000
-_HELD = 20_000
-"""So many entries may wait for the index; then the server is told to wait."""
-_IDLE_S = 5.0
+_EXPIRES_S = 5.0
+"""How long a request for a batch stays open."""
+_SILENT_S = 8.0
+"""After so long without an entry or the end of a request we ask whether the server still knows us."""
+_FORGOTTEN_S = 60.0
+"""After so long without a request the server drops us; a slow index comes back and begins where it was."""
 _GONE = ("DEL", "PURGE")
 
 
@@ -60,81 +64,128 @@ async def follow_bucket(
     """The last entry of each key after `since` (None: all), then each change; ends when the server forgot us.
 
     The first batch may be empty: it tells whether `since` is known, and whether there is anything to come.
+    An entry that went missing on the way is noticed, and following ends before it.
     """
     stream, prefix = f"KV_{name}", f"$KV.{name}."
     info = await js.stream_info(stream)
     made, newest = str(getattr(info, "created", "")), info.state.last_seq if info.state.messages else 0
     fresh = since is None or since.bucket != made or since.revision > info.state.last_seq
     revision = 0 if since is None or fresh else since.revision
-    waiting: list[tuple[int, RawChange]] = []
-    there, room = asyncio.Event(), asyncio.Event()
-    room.set()
-
-    async def take(message: Msg) -> None:
-        waiting.append((_revision(message), _change(message, len(prefix))))
-        there.set()
-        if len(waiting) >= _HELD:
-            room.clear()
-            await room.wait()
-
+    current = revision >= newest
+    yield Batch(changes=[], position=Position(bucket=made, revision=revision), fresh=fresh, current=current)
     # History is one entry a key, so what is left of the stream is the last entry of each.
-    config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=revision + 1)
-    subscription: Any = await js.subscribe(
-        f"{prefix}>", stream=stream, cb=take, ordered_consumer=True, config=config
+    config = ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=revision + 1,
+        ack_policy=AckPolicy.NONE,
+        inactive_threshold=_FORGOTTEN_S,
+        mem_storage=True,
     )
-    try:
-        yield Batch(
-            changes=[],
-            position=Position(bucket=made, revision=revision),
-            fresh=fresh,
-            current=revision >= newest,
-        )
+    manager: Any = js
+    consumer = (await manager.add_consumer(stream, config=config)).name
+    taken = 0
+    async with _pulling(js, stream, consumer) as batches:
         while True:
-            try:
-                async with asyncio.timeout(_IDLE_S):
-                    await there.wait()
-            except TimeoutError:
-                if not await _alive(subscription):
+            messages = await batches.next()
+            if messages is None:
+                try:
+                    await js.consumer_info(stream, consumer)
+                except NatsError:
                     return
-                # What was newest at the start may have been removed since.
-                newest = min(newest, revision)
-                yield Batch(
-                    changes=[], position=Position(bucket=made, revision=revision), fresh=False, current=True
-                )
                 continue
-            batch, waiting[:] = waiting[:_BATCH], waiting[_BATCH:]
-            if not waiting:
-                there.clear()
-            if len(waiting) < _HELD:
-                room.set()
-            revision = batch[-1][0]
+            numbers = [_numbers(x) for x in messages]
+            if [n.delivered for n in numbers] != list(range(taken + 1, taken + 1 + len(numbers))):
+                return  # something was lost on the way: what follows begins after the last whole batch
+            taken += len(numbers)
+            revision = numbers[-1].revision
+            # Nothing left, also when the newest entry of the beginning has been overwritten or removed.
+            current = current or revision >= newest or numbers[-1].left == 0
             yield Batch(
-                changes=[x for _, x in batch],
+                changes=[_change(x, len(prefix)) for x in messages],
                 position=Position(bucket=made, revision=revision),
                 fresh=False,
-                current=revision >= newest,
+                current=current,
             )
+
+
+class _Pull:
+    """Asks for batches of a pull consumer; the next is on its way while its reader works on one.
+
+    The client's own `fetch` waits for each message apart and takes a third of the rate.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[None]]) -> None:
+        self._ask = ask
+        self._waiting: list[Msg] = []
+        self._there = asyncio.Event()
+        self._open = 0
+
+    async def take(self, message: Msg) -> None:
+        """The subscription's callback: an entry, or the word that a request has ended without its batch."""
+        if message.reply:
+            self._waiting.append(message)
+            self._open -= 1
+        else:
+            self._open = 0
+        self._there.set()
+
+    async def next(self) -> list[Msg] | None:
+        """What has come, at least one entry; None after a while without any."""
+        try:
+            async with asyncio.timeout(_SILENT_S):
+                while not self._waiting:
+                    if self._open <= 0:
+                        await self._request()
+                    self._there.clear()
+                    if not self._waiting:
+                        await self._there.wait()
+        except TimeoutError:
+            self._open = 0
+            return None
+        batch, self._waiting = self._waiting, []
+        if self._open <= 0:
+            await self._request()
+        return batch
+
+    async def _request(self) -> None:
+        self._open = _BATCH
+        await self._ask()
+
+
+@asynccontextmanager
+async def _pulling(js: JetStreamContext, stream: str, consumer: str) -> AsyncGenerator[_Pull]:
+    client: Any = js._nc  # pyright: ignore[reportPrivateUsage]
+    inbox = client.new_inbox()
+    request = json.dumps({"batch": _BATCH, "expires": int(_EXPIRES_S * 1e9)}).encode()
+
+    async def ask() -> None:
+        await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", request, reply=inbox)
+
+    pull = _Pull(ask)
+    subscription = await client.subscribe(inbox, cb=pull.take)
+    try:
+        yield pull
     finally:
-        room.set()
         with suppress(NatsError):
             await subscription.unsubscribe()
 
 
-def _revision(message: Msg) -> int:
-    # $JS.ACK.<stream>.<consumer>.<deliveries>.<revision>...., or with domain and account before the stream
+class _Numbers(NamedTuple):
+    revision: int
+    delivered: int
+    """How many this consumer was sent, this one included."""
+    left: int
+
+
+def _numbers(message: Msg) -> _Numbers:
+    # $JS.ACK.<stream>.<consumer>.<deliveries>.<revision>.<delivered>.<time>.<left>, or with the domain and
+    # the account before the stream.
     tokens = message.reply.split(".")
-    return int(tokens[5] if len(tokens) == 9 else tokens[7])
+    at = 5 if len(tokens) == 9 else 7
+    return _Numbers(int(tokens[at]), int(tokens[at + 1]), int(tokens[at + 3]))
 
 
 def _change(message: Msg, skip: int) -> RawChange:
     header = message.header
     gone = header is not None and header.get("KV-Operation") in _GONE
     return RawChange(key=message.subject[skip:], data=None if gone else message.data)
-
-
-async def _alive(subscription: Any) -> bool:
-    try:
-        await subscription.consumer_info()
-    except NatsError:
-        return False
-    return True

@@ -86,19 +86,22 @@ class Ingest:
             begun.append(task)
 
         plain = {x.name: x for x in files if archive_kind(x.data) is None}
-        groups = {x[0]: x for x in group_files(list(plain), {x.name: x.data for x in plain.values()})}
+        groups: dict[str, list[tuple[str, ...]]] = {}
+        for group in group_files(list(plain), {x.name: x.data for x in plain.values()}):
+            groups.setdefault(group[0], []).append(group)
         try:
             for file in files:
                 if file.name not in plain:
-                    async for group in self._unpacker.expand({file.name: file.data}):
-                        if group.error is not None:
-                            begun.append(_told(self._refused(group.names, group.error)))
+                    async for member in self._unpacker.expand({file.name: file.data}):
+                        if member.error is not None:
+                            begun.append(_told(self._refused(member.names, member.error)))
                         else:
-                            await begin(group.names, group.files, file.options)
-                elif file.name in groups:
-                    members = [plain[x] for x in groups[file.name]]
+                            await begin(member.names, member.files, file.options)
+                # Two headers may name one signal file, so a file may come first in several records.
+                for names in groups.get(file.name, ()):
+                    members = [plain[x] for x in names]
                     stated = next((x.options for x in members if x.options != ReadOptions()), ReadOptions())
-                    await begin(groups[file.name], {x.name: x.data for x in members}, stated)
+                    await begin(names, {x.name: x.data for x in members}, stated)
         finally:
             # All finish before one failure is told, so that nothing goes on behind the caller's back.
             ended = await asyncio.gather(*begun, return_exceptions=True)

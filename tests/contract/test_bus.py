@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exchangeai.bus import Bus, Delivery, Later, open_bus, open_index
+from exchangeai.bus import Bus, Delivery, Later, Position, follow, open_bus, open_index
 from exchangeai.bus.embedded import start_bus
 from exchangeai.config import BusConfig
 from exchangeai.errors import Conflict, InvalidArgument, NotFound, NotReady, Overloaded, PermissionDenied
@@ -272,6 +272,44 @@ async def test_a_listing_is_whole_while_others_write(bus: Bus) -> None:
         for writer in writers:
             writer.cancel()
         await asyncio.gather(*writers, return_exceptions=True)
+
+
+async def test_following_misses_nothing_in_many_batches_and_goes_on_after_the_server_was_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_BATCH", 20)
+    monkeypatch.setattr(follow, "_EXPIRES_S", 0.5)
+    monkeypatch.setattr(follow, "_SILENT_S", 1.0)
+    server = start_bus(tmp_path)
+    port = int(server.config.url.rpartition(":")[2])
+    async with open_bus(server.config, "test") as bus:
+        facts = bus.facts(PreprocessedFact)
+        known: dict[str, bytes | None] = {}
+
+        async def collect(since: Position | None = None) -> None:
+            async for batch in facts.follow(since):
+                if batch.fresh:
+                    known.clear()
+                known.update({x.key: x.data for x in batch.changes})
+
+        for i in range(130):
+            await facts.put(f"k{i}", fact(str(i)))
+        following = asyncio.create_task(collect())
+        await eventually(lambda: len(known) == 130)
+        for i in range(130, 200):
+            await facts.put(f"k{i}", fact(str(i)))
+        await facts.delete("k3")
+        await eventually(lambda: len(known) == 200 and known["k3"] is None)
+        server.process.kill()
+        server.process.wait(5)
+        again = start_bus(tmp_path, port=port)
+        try:
+            await facts.put("late", fact("late"))
+            await eventually(lambda: "late" in known, within_s=20)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            again.process.kill()
 
 
 async def test_an_empty_bucket_has_no_keys(bus: Bus) -> None:

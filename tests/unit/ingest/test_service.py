@@ -284,6 +284,15 @@ async def test_an_archive_gives_each_record_its_result(stub: IngestServiceStub, 
     assert len(await store.list(f"sources/{wfdb.recording_id}/")) == 3
 
 
+async def test_a_signal_file_of_two_headers_is_two_records(stub: IngestServiceStub) -> None:
+    files = contents(
+        *(GOLDEN / "wfdb" / x for x in ("test01_00s.dat", "test01_00s.hea", "test01_00s_skew.hea"))
+    )
+    found = await upload(stub, files)
+    assert len({x.recording.recording_id for x in found}) == 2
+    assert all(x.recording.state == recording_pb2.RECORDING_STATE_READABLE for x in found)
+
+
 async def test_a_container_gives_several_recordings(
     stub: IngestServiceStub, bus: Bus, store: ObjectStore
 ) -> None:

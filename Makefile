@@ -34,7 +34,7 @@ lint: $(VENV)/.dev ## style and import rules
 	$(BIN)/lint-imports
 
 types: $(VENV)/.dev ## types, strict for exchangeai and services
-	$(BIN)/pyright --stats | tail -3
+	$(BIN)/pyright
 
 protos: $(VENV)/.dev ## make the stubs from protos/
 	$(BIN)/python protos/generate.py

@@ -94,7 +94,9 @@ class Catalogue:
                     await self._write(lambda: self._index.forget(bucket))
                 if batch.changes:
                     await self._write(
-                        lambda batch=batch: self._index.apply(bucket, batch.changes, batch.position)
+                        lambda batch=batch: self._index.apply(
+                            bucket, batch.changes, batch.position, is_last=batch.current
+                        )
                     )
                 if batch.current and not settled:
                     await self._write(self._index.settle)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from exchangeai.facts import PreprocessedFact, RecordingFact
 State = Literal["unreadable", "pending", "done", "failed"]
 STATES: tuple[State, ...] = ("unreadable", "pending", "done", "failed")
 _VERSION = 2
+_BATCHES_HELD = 10
 _TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE facets (facet INTEGER PRIMARY KEY, format TEXT, state INTEGER, warned INTEGER,
@@ -86,6 +88,7 @@ class RecordingIndex:
             for suffix in ("", "-wal", "-shm"):
                 file.with_name(file.name + suffix).unlink(missing_ok=True)
             self._db = self._opened()
+        self._held = 0
         self._facets = self._stored_facets()
 
     def close(self) -> None:
@@ -99,7 +102,7 @@ class RecordingIndex:
 
     def forget(self, bucket: str) -> None:
         """Forget everything of a bucket, and the secondary indexes until `settle()`."""
-        with self._db:
+        with self._transaction():
             if bucket == "recordings":
                 for name in _INDEXES:
                     self._db.execute(f"DROP INDEX IF EXISTS {name}")
@@ -112,31 +115,33 @@ class RecordingIndex:
 
     def settle(self) -> None:
         """Make the secondary indexes that are not there."""
-        with self._db:
+        with self._transaction():
             for name, columns in _INDEXES.items():
                 self._db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {columns}")
 
-    def apply(self, bucket: str, changes: Sequence[RawChange], position: Position) -> None:
-        """Take a batch of changes in; the position is kept with them, so none is lost or taken twice."""
+    def apply(
+        self, bucket: str, changes: Sequence[RawChange], position: Position, *, is_last: bool = True
+    ) -> None:
+        """Take a batch of changes in; the position is kept with them, so none is lost or taken twice.
+
+        Before the last of many only every tenth batch is made visible and durable: keys are digests, so each
+        transaction writes most pages of the tables' indexes.
+        """
         last = {x.key: x.data for x in changes}
         gone = [key for key, data in last.items() if data is None]
         there = [(key, data) for key, data in last.items() if data is not None]
-        try:
-            with self._db:
-                if bucket == "recordings":
-                    self._uncount(last)
-                    self._drop("recordings", gone)
-                    self._put_recordings(there)
-                else:
-                    self._drop("preprocessed", gone)
-                    self._put_preprocessed(there)
+        with self._transaction(is_last=is_last):
+            if bucket == "recordings":
+                self._uncount(last)
+                self._drop("recordings", gone)
+                self._put_recordings(there)
+            else:
+                self._drop("preprocessed", gone)
+                self._put_preprocessed(there)
+                if self._db.execute("SELECT 1 FROM recordings LIMIT 1").fetchone() is not None:
                     self._restate(last)
-                told = msgspec.json.encode(position).decode()
-                self._db.execute("REPLACE INTO about VALUES (?, ?)", (bucket, told))
-        except BaseException:
-            # Facets that were new in a batch that is taken back are not there.
-            self._facets = self._stored_facets()
-            raise
+            told = msgspec.json.encode(position).decode()
+            self._db.execute("REPLACE INTO about VALUES (?, ?)", (bucket, told))
 
     def page(self, wanted: Wanted, size: int, after: tuple[float, str] | None) -> list[Row]:
         """At most `size` rows, newest first, older than the position `after`."""
@@ -174,26 +179,48 @@ class RecordingIndex:
         found = self._reader().execute("SELECT 1 FROM recordings WHERE recording_id = ?", (recording_id,))
         return found.fetchone() is not None
 
+    @contextmanager
+    def _transaction(self, *, is_last: bool = True) -> Generator[None]:
+        """All or nothing of what is done inside; ended with some of the following, unless it is the last."""
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN")
+        self._db.execute("SAVEPOINT batch")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK TO batch")
+            # Facets that were new in a batch that is taken back are not there.
+            self._facets = self._stored_facets()
+            raise
+        finally:
+            self._db.execute("RELEASE batch")
+        self._held += 1
+        if is_last or self._held >= _BATCHES_HELD:
+            self._db.execute("COMMIT")
+            self._held = 0
+
     def _opened(self) -> sqlite3.Connection:
         db = self._connection()
         if db.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
             if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 db.close()
                 raise sqlite3.DatabaseError("an index of another version")
-            db.executescript(_TABLES)
-            db.execute(f"PRAGMA user_version = {_VERSION}")
-            db.commit()
+            db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
         if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             db.close()
             raise sqlite3.DatabaseError("a damaged index")
         return db
 
     def _connection(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._file, timeout=30, check_same_thread=False, cached_statements=256)
+        db = sqlite3.connect(
+            self._file, timeout=30, check_same_thread=False, cached_statements=256, isolation_level=None
+        )
         # The facts are safe elsewhere; losing the last batches only means taking them again.
+        # Facts of twelve leads have 1.6 kB.
+        db.execute("PRAGMA page_size = 8192")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA cache_size = -65536")
+        db.execute("PRAGMA cache_size = -131072")
         return db
 
     def _reader(self) -> sqlite3.Connection:
@@ -241,7 +268,7 @@ class RecordingIndex:
 
     def _put_preprocessed(self, there: list[tuple[str, bytes]]) -> None:
         decode = msgspec.json.Decoder(_Preprocessed).decode
-        rows = [(key, decode(data).error is not None, data) for key, data in there]
+        rows = [(key, decode(data).error is not None, data) for key, data in sorted(there)]
         self._db.executemany("REPLACE INTO preprocessed VALUES (?, ?, ?)", rows)
 
     def _put_recordings(self, there: list[tuple[str, bytes]]) -> None:
@@ -292,6 +319,7 @@ class RecordingIndex:
         return {key: 3 if failed else 2 for key, failed in found}
 
     def _select(self, query: str, keys: list[str]) -> Iterator[tuple[str, int]]:
+        keys = sorted(keys)  # neighbours lie on one page
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
             yield from self._db.execute(

@@ -132,6 +132,26 @@ def test_counts_are_right_after_any_changes(tmp_path: Path) -> None:
     index.close()
 
 
+def test_batches_before_the_last_are_kept_together(tmp_path: Path) -> None:
+    index = RecordingIndex(tmp_path / "index.sqlite")
+    for i in range(4):
+        index.apply("recordings", put([recording(i)]), at(i), is_last=False)
+    with pytest.raises(msgspec.ValidationError):
+        index.apply(
+            "recordings", [*put([recording(9)]), RawChange(key="a", data=b"[]")], at(9), is_last=False
+        )
+    assert (index.position("recordings"), ids(index, Wanted())) == (at(3), [])
+    index.settle()
+    assert ids(index, Wanted()) == [0, 1, 2, 3]
+    for i in range(4, 8):
+        index.apply("recordings", put([recording(i)]), at(i), is_last=i == 6)
+    index.close()
+    # As after a kill: what was not ended is not there, and neither is its position.
+    again = RecordingIndex(tmp_path / "index.sqlite")
+    assert (again.position("recordings"), ids(again, Wanted())) == (at(6), list(range(7)))
+    again.close()
+
+
 def test_a_batch_that_fails_changes_nothing(index: RecordingIndex) -> None:
     new = dataclasses.replace(recording(20), format="scp")
     with pytest.raises(msgspec.ValidationError):

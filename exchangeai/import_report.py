@@ -98,8 +98,12 @@ def _kept(path: Path, *, again: bool) -> tuple[list[Row], bool]:
     except FileNotFoundError:
         return [], True
     text = data.decode("utf-8", "surrogateescape")
-    csv.field_size_limit(_MAX_FIELD)
-    lines = list(csv.reader(io.StringIO(text, newline="")))
+    # The limit is the whole process's, so it goes back to what it was.
+    usual = csv.field_size_limit(_MAX_FIELD)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    finally:
+        csv.field_size_limit(usual)
     head = ",".join(COLUMNS) + "\n"
     if not text.startswith(head):
         # A kill within the very first write leaves a beginning of the heading.

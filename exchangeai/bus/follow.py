@@ -89,9 +89,14 @@ async def follow_bucket(
             messages = await batches.next()
             if messages is None:
                 try:
-                    await js.consumer_info(stream, consumer)
+                    left = (await js.consumer_info(stream, consumer)).num_pending
                 except NatsError:
                     return
+                if not current and not left:
+                    # What was newest at the beginning was removed without a trace, and nothing is to come.
+                    current = True
+                    at = Position(bucket=made, revision=revision)
+                    yield Batch(changes=[], position=at, fresh=False, current=True)
                 continue
             numbers = [_numbers(x) for x in messages]
             if [n.delivered for n in numbers] != list(range(taken + 1, taken + 1 + len(numbers))):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,30 +15,14 @@ from exchangeai.errors import (
     InvalidHeader,
     MissingFile,
 )
-from exchangeai.formats import ReadOptions, ReadResult, philips, read_records
+from exchangeai.formats import philips, read_records
 from exchangeai.formats._philips_xli import unpacked
 from exchangeai.leads import STANDARD_12
-from exchangeai.recording import Recording
 from tests.unit.formats import device_xml
 from tests.unit.formats.device_xml import parsed, plain, xli
-from tests.unit.formats.ge_xml import e07500
+from tests.unit.formats.test_philips import GOLDEN, STRICT, counts, read
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "formats" / "philips"
-PULSE = "a calibration pulse of 1 mV at the end was cut"
-STRICT = ReadOptions(strict=True)
-
-
-def read(data: bytes, options: ReadOptions | None = None) -> ReadResult:
-    return philips.read({"a.xml": data}, options or ReadOptions())[0]
-
-
-def record(name: str) -> Recording:
-    return read((GOLDEN / name).read_bytes()).recording
-
-
-@pytest.fixture(scope="module")
-def counts() -> dict[str, npt.NDArray[np.int16]]:
-    return e07500(5)
+__all__ = ["counts"]  # a fixture
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
-import string
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import InvalidHeader, MissingMetadata
+from exchangeai.formats._base64_samples import base64_bytes
 from exchangeai.formats._number_text import scaled
 from exchangeai.formats._options import ReadOptions
 from exchangeai.formats._rates import checked_rate
@@ -32,7 +31,6 @@ _ODD_FLAGS = {
     "BaselineSway": "the device says that the baseline sways",
 }
 _MAX_LEADS = 1024
-_NOT_BASE64 = bytes(set(range(256)) - set(string.ascii_letters.encode() + string.digits.encode() + b"+/"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +98,7 @@ def _leads(node: Any, nodes: Sequence[Any], options: ReadOptions, warnings: list
     counts: list[tuple[int, int]] = []
     wrong: list[int] = []
     for i, lead in enumerate(fields):
-        data = _decoded(lead, options)
+        data = base64_bytes(lead.get("WaveFormData", ""), strict=options.strict)
         numbers, declared = _numbers(lead, data)
         if not _intact(lead, data):
             wrong.append(i + 1)
@@ -122,18 +120,6 @@ def _leads(node: Any, nodes: Sequence[Any], options: ReadOptions, warnings: list
     if any(number(x.get("LeadTimeOffset", "")) for x in fields):
         warnings.append("leads begin at different times, which is not applied")
     return leads
-
-
-def _decoded(lead: _Fields, options: ReadOptions) -> bytes:
-    text = lead.get("WaveFormData", "")
-    try:
-        return binascii.a2b_base64(text)
-    except ValueError as e:
-        # Cut or damaged: whole groups of four characters can still be decoded.
-        if options.strict:
-            raise InvalidHeader("the samples of a lead are no valid base64; export the file again") from e
-        whole = text.encode("ascii", "replace").translate(None, _NOT_BASE64)
-        return binascii.a2b_base64(whole[: len(whole) // 4 * 4])
 
 
 def _numbers(lead: _Fields, data: bytes) -> tuple[npt.NDArray[Any], int]:

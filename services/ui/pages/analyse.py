@@ -48,7 +48,7 @@ def layout() -> Any:
                                     [
                                         html.Strong("Drop ECG files here or choose them"),
                                         html.Span(
-                                            "WFDB (.hea with .dat), EDF, DICOM, CSV, NPY · 50 MB each",
+                                            "Any ECG format (.hea with .dat), zip, tar · 50 MB each",
                                             className="quiet",
                                         ),
                                     ]

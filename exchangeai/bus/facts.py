@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
@@ -30,17 +29,6 @@ class Fact(Generic[T]):
     key: str
     value: T
     revision: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change(Generic[T]):
-    """One change seen by a watch."""
-
-    key: str
-    value: T | None
-    """None when the fact was deleted."""
-    current: bool = False
-    """A mark without key or value: everything known at the start has been replayed."""
 
 
 class Facts(Generic[T]):
@@ -132,16 +120,26 @@ class Facts(Generic[T]):
 
     async def keys(self) -> list[str]:
         """All keys."""
+        return list(await self._present(headers_only=True))
 
-        async def attempt() -> list[str]:
-            keys: list[str] = []
-            async with aclosing(self._entries(meta_only=True)) as entries:
-                async for entry in entries:
-                    if entry is None:
-                        return keys
-                    if entry.operation not in _GONE:
-                        keys.append(entry.key)
-            raise Unavailable("the message bus forgot a listing of keys halfway")
+    async def all(self) -> dict[str, T]:
+        """All facts by key, in the order in which they were last changed."""
+        return {key: self._decode(data) for key, data in (await self._present()).items()}
+
+    async def _present(self, *, headers_only: bool = False) -> dict[str, bytes]:
+        async def attempt() -> dict[str, bytes]:
+            known: dict[str, bytes] = {}
+            async with aclosing(
+                follow_bucket(self._js, self._name, None, headers_only=headers_only)
+            ) as batches:
+                async for batch in batches:
+                    for change in batch.changes:
+                        known.pop(change.key, None)
+                        if change.data is not None:
+                            known[change.key] = change.data
+                    if batch.current:
+                        return known
+            raise Unavailable("the message bus forgot a listing of facts halfway")
 
         return await patiently(attempt)
 
@@ -158,73 +156,9 @@ class Facts(Generic[T]):
                         yield batch
             log.warning("following a bucket was lost and begins anew")
 
-    async def watch(self) -> AsyncIterator[Change[T]]:
-        """Everything known now, then a mark with `current`, then each change, for ever.
-
-        After a lost connection to a server that lost the watch, everything is replayed with a new mark.
-        """
-        while True:
-            with translated():
-                async with aclosing(self._entries()) as entries:
-                    async for entry in entries:
-                        if entry is None:
-                            yield Change(key="", value=None, current=True)
-                        elif entry.operation in _GONE:
-                            yield Change(key=entry.key, value=None)
-                        else:
-                            yield Change(key=entry.key, value=self._decode(entry.value or b""))
-            log.warning("a watch was lost and begins anew")
-
-    async def _entries(self, *, meta_only: bool = False) -> AsyncGenerator[KeyValue.Entry | None, None]:
-        """The last entry of each key, then None, then each change; ends when the server lost the watch.
-
-        nats-py has such a mark too, but sets it too early when entries are still on their way to us or are
-        written meanwhile (its issue 842), so keys would be missing. We ask for the newest revision first and
-        set the mark when it was seen: entries come in the order of their revisions.
-        """
-        bucket = await self._open()
-        status = await bucket.status()
-        newest = status.stream_info.state.last_seq if status.values else 0
-        watcher = await bucket.watch(">", meta_only=meta_only)
-        try:
-            marked = not newest
-            if marked:
-                yield None
-            while True:
-                try:
-                    entry = await watcher.updates(timeout=_IDLE_S)
-                except TimeoutError:
-                    if not await self._alive(watcher):
-                        return
-                    if not marked:  # the newest entry was removed meanwhile, and nothing else is to come
-                        marked = True
-                        yield None
-                    continue
-                if entry is None:
-                    continue
-                yield entry
-                if not marked and (entry.revision or 0) >= newest:
-                    marked = True
-                    yield None
-        finally:
-            with suppress(NatsError):
-                await watcher.stop()
-
-    async def _alive(self, watcher: KeyValue.KeyWatcher) -> bool:
-        # nats-py may not notice that the server forgot its ephemeral consumer (issue 510), so we ask.
-        subscription: Any = watcher._sub  # pyright: ignore[reportPrivateUsage]
-        try:
-            await subscription.consumer_info()
-        except NatsError:
-            return False
-        return True
-
-
-_GONE = ("DEL", "PURGE")
-"""Operations of the entries that mark a deleted key."""
-
-_IDLE_S = 5.0
-"""How long a watch may be silent before we ask whether the server still knows it."""
+    def decode(self, data: bytes) -> T:
+        """The fact in what `follow` hands on."""
+        return self._decode(data)
 
 
 class FactIndex(Generic[T]):
@@ -268,19 +202,24 @@ class FactIndex(Generic[T]):
         return (self._version if key is None else self._touched.get(key, 0)) > seen
 
     async def _follow(self, facts: Facts[T], filled: asyncio.Event) -> None:
-        replayed: set[str] | None = set()
-        async for change in facts.watch():
-            async with self._changed:
-                if change.current:
-                    for gone in set(self._items) - replayed if replayed is not None else ():
-                        self._set(gone, None)
-                    replayed = None
-                    filled.set()
-                elif self._items.get(change.key) != change.value:
-                    self._set(change.key, change.value)
-                if replayed is not None:
-                    replayed.add(change.key)
-                self._changed.notify_all()
+        replayed: set[str] | None = None
+        async with aclosing(facts.follow()) as batches:
+            async for batch in batches:
+                async with self._changed:
+                    if batch.fresh:
+                        replayed = set()
+                    for change in batch.changes:
+                        value = None if change.data is None else facts.decode(change.data)
+                        if self._items.get(change.key) != value:
+                            self._set(change.key, value)
+                        if replayed is not None:
+                            replayed.add(change.key)
+                    if batch.current and replayed is not None:
+                        for gone in set(self._items) - replayed:
+                            self._set(gone, None)
+                        replayed = None
+                        filled.set()
+                    self._changed.notify_all()
 
     def _set(self, key: str, value: T | None) -> None:
         self._version += 1

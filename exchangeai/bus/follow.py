@@ -19,13 +19,15 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 _BATCH = 5000
-_EXPIRES_S = 5.0
+_EXPIRES_S = 2.0
 """How long a request for a batch stays open."""
-_SILENT_S = 8.0
+_SILENT_S = 3.5
 """After so long without an entry or the end of a request we ask whether the server still knows us."""
 _FORGOTTEN_S = 60.0
 """After so long without a request the server drops us; a slow index comes back and begins where it was."""
 _GONE = ("DEL", "PURGE")
+_REFUSED = ("409", "503")
+"""What a server says that has dropped our consumer, or has never known it because it was started anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +61,12 @@ class Batch:
 
 
 async def follow_bucket(
-    js: JetStreamContext, name: str, since: Position | None
+    js: JetStreamContext, name: str, since: Position | None, *, headers_only: bool = False
 ) -> AsyncGenerator[Batch, None]:
     """The last entry of each key after `since` (None: all), then each change; ends when the server forgot us.
 
     The first batch may be empty: it tells whether `since` is known, and whether there is anything to come.
+    With `headers_only` the entries come without their values.
     An entry that went missing on the way is noticed, and following ends before it.
     """
     stream, prefix = f"KV_{name}", f"$KV.{name}."
@@ -78,6 +81,7 @@ async def follow_bucket(
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=revision + 1,
         ack_policy=AckPolicy.NONE,
+        headers_only=headers_only,
         inactive_threshold=_FORGOTTEN_S,
         mem_storage=True,
     )
@@ -93,7 +97,7 @@ async def follow_bucket(
                 except NatsError:
                     return
                 if not current and not left:
-                    # What was newest at the beginning was removed without a trace, and nothing is to come.
+                    # What was to come at the beginning was removed without a trace.
                     current = True
                     at = Position(bucket=made, revision=revision)
                     yield Batch(changes=[], position=at, fresh=False, current=True)
@@ -103,8 +107,9 @@ async def follow_bucket(
                 return  # something was lost on the way: what follows begins after the last whole batch
             taken += len(numbers)
             revision = numbers[-1].revision
-            # Nothing left, also when the newest entry of the beginning has been overwritten or removed.
-            current = current or revision >= newest or numbers[-1].left == 0
+            # Having seen what was newest at the beginning is not enough: an entry may have been overwritten
+            # meanwhile and then comes later than that. Once nothing was left to send, nothing was missing.
+            current = current or any(x.left == 0 for x in numbers)
             yield Batch(
                 changes=[_change(x, len(prefix)) for x in messages],
                 position=Position(bucket=made, revision=revision),
@@ -124,6 +129,7 @@ class _Pull:
         self._waiting: list[Msg] = []
         self._there = asyncio.Event()
         self._open = 0
+        self._refused = False
 
     async def take(self, message: Msg) -> None:
         """The subscription's callback: an entry, or the word that a request has ended without its batch."""
@@ -132,13 +138,17 @@ class _Pull:
             self._open -= 1
         else:
             self._open = 0
+            self._refused = (message.header or {}).get("Status") in _REFUSED
         self._there.set()
 
     async def next(self) -> list[Msg] | None:
-        """What has come, at least one entry; None after a while without any."""
+        """What has come, at least one entry; None after a while without any, or when we are refused."""
         try:
             async with asyncio.timeout(_SILENT_S):
                 while not self._waiting:
+                    if self._refused:
+                        self._refused = False
+                        return None
                     if self._open <= 0:
                         await self._request()
                     self._there.clear()

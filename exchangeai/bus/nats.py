@@ -178,10 +178,20 @@ async def open_bus(config: BusConfig, name: str) -> AsyncGenerator[Bus]:
         await patiently(lambda: bus.make_streams_and_buckets(config.replicas, config.max_work_bytes))
         yield bus
     finally:
-        # Everything was awaited by its caller, so there is nothing to drain; and a server that is away
-        # must not keep us here.
-        with suppress(NatsError, OSError, TimeoutError):
-            await asyncio.wait_for(client.close(), 5)
+        await _close(client)
+
+
+async def _close(client: Client) -> None:
+    # Everything was awaited by its caller, so there is nothing to drain; and a server that is away must not
+    # keep us here. In a task of its own because the client may cancel a closing that meets a reconnection.
+    closing = asyncio.ensure_future(client.close())
+    try:
+        await asyncio.wait((closing,), timeout=5)
+    finally:
+        closing.cancel()
+    with suppress(NatsError, OSError, asyncio.CancelledError):
+        if closing.done():
+            closing.result()
 
 
 async def _connect(config: BusConfig, name: str) -> Client:

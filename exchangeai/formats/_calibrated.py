@@ -43,9 +43,8 @@ _SAFE = (1e-30, 1e30)
 
 def integers_24(raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     """Little-endian signed 24-bit integers: uint8 [..., 3 n] to int32 [..., n]."""
-    parts = raw.reshape(*raw.shape[:-1], -1, 3)
-    # The sign is in the upper byte.
-    whole = parts[..., 2].view(np.int8).astype(np.int32) << 16
-    whole |= parts[..., 1].astype(np.int32) << 8
-    whole |= parts[..., 0]
-    return whole
+    # Each is read as the upper three bytes of an overlapping 32-bit word, and the shift keeps its sign.
+    padded = np.zeros(raw.size + 1, np.uint8)
+    padded[1:].reshape(raw.shape)[...] = raw
+    words = np.ndarray((raw.size // 3,), "<i4", padded, strides=(3,))
+    return (words >> 8).reshape(*raw.shape[:-1], -1)

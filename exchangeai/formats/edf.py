@@ -6,7 +6,8 @@ ways on headers that contradict the size of the file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -78,44 +79,60 @@ def _leads(
     # One piece of memory for all leads: the allocator keeps it for the next file, not so many small ones.
     memory = np.empty(header.records * sum(x.samples_per_record for x in signals), np.float32)
     leads: list[Lead] = []
-    for channel, unit in zip(signals, units, strict=True):
-        rate_hz = rates_hz[channel.samples_per_record]
-        leads.append(_lead(header, channel, blocks, unit, scales[unit], rate_hz, memory))
-        memory = memory[leads[-1].samples.size :]
+    # Channels that lie side by side and share size and calibration, as those of an ECG do, are read at once.
+    for (width, _, unit), run in groupby(
+        zip(signals, units, strict=True), lambda x: (x[0].samples_per_record, x[0].calibration, x[1])
+    ):
+        channels = [x for x, _ in run]
+        for side_by_side in _adjacent(channels, width * header.sample_bytes):
+            size = header.records * width * len(side_by_side)
+            samples = memory[:size].reshape(len(side_by_side), -1)
+            memory = memory[size:]
+            _decode(header, side_by_side, blocks, scales[unit], samples)
+            leads += [
+                Lead(
+                    name=channel.name,
+                    samples=samples[i],
+                    sampling_rate_hz=rates_hz[width],
+                    unit=unit if scales[unit] is None else MILLIVOLT,
+                )
+                for i, channel in enumerate(side_by_side)
+            ]
     return leads
 
 
-def _lead(
+def _adjacent(channels: Sequence[Channel], width_bytes: int) -> Iterator[list[Channel]]:
+    run: list[Channel] = []
+    for channel in channels:
+        if run and channel.first_byte != run[-1].first_byte + width_bytes:
+            yield run
+            run = []
+        run.append(channel)
+    yield run
+
+
+def _decode(
     header: Header,
-    channel: Channel,
+    channels: Sequence[Channel],
     blocks: npt.NDArray[np.uint8],
-    unit: str,
     scale: float | None,
-    rate_hz: float,
-    memory: npt.NDArray[np.float32],
-) -> Lead:
-    samples = memory[: header.records * channel.samples_per_record]
-    if channel.calibration is None:
+    samples: npt.NDArray[np.float32],
+) -> None:
+    """Fill float32 [channel, sample] from channels side by side of one size and calibration."""
+    if channels[0].calibration is None:
         samples[:] = np.nan
-    else:
-        slope, offset = channel.calibration
-        factor = 1.0 if scale is None else scale
-        digital = _digital(header, channel, blocks)
-        calibrated(digital, slope * factor, offset * factor, samples.reshape(digital.shape))
-    return Lead(
-        name=channel.name,
-        samples=samples,
-        sampling_rate_hz=rate_hz,
-        unit=unit if scale is None else MILLIVOLT,
-    )
-
-
-def _digital(header: Header, channel: Channel, blocks: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    """Integers [data record, sample]: a view into the file, or decoded from 24 bits."""
-    end = channel.first_byte + channel.samples_per_record * header.sample_bytes
+        return
+    slope, offset = channels[0].calibration
+    factor = 1.0 if scale is None else scale
+    width = channels[0].samples_per_record
+    first = channels[0].first_byte
+    end = first + len(channels) * width * header.sample_bytes
     if header.sample_bytes == 2:
-        return blocks.view("<i2")[:, channel.first_byte // 2 : end // 2]
-    return integers_24(blocks[:, channel.first_byte : end])
+        digital: npt.NDArray[Any] = blocks.view("<i2")[:, first // 2 : end // 2]
+    else:
+        digital = integers_24(blocks[:, first:end])
+    by_channel = digital.reshape(header.records, len(channels), width).transpose(1, 0, 2)
+    calibrated(by_channel, slope * factor, offset * factor, samples.reshape(by_channel.shape))
 
 
 def _with_gaps(

@@ -119,7 +119,7 @@ def _digital(header: GdfHeader, channel: GdfChannel, data: bytes) -> npt.NDArray
     start = header.header_bytes + channel.first_byte
     if channel.sample_bytes == 3:
         raw = np.ndarray((shape[0], shape[1] * 3), np.uint8, data, start, (header.record_bytes, 1))
-        signed = integers_24(np.ascontiguousarray(raw))
+        signed = integers_24(raw)
         return signed if channel.type_name == "i24" else signed & 0xFFFFFF
     kind = np.dtype("<u1" if channel.type_name == "S1" else channel.type_name)
     return np.ndarray(shape, kind, data, start, (header.record_bytes, kind.itemsize))

@@ -77,7 +77,8 @@ class Catalogue:
         Raises InvalidArgument for a table, join or split that cannot become a data set. One that failed
         before is queued again.
         """
-        recordings = [x async for x in self._all_recordings()]
+        # Read from the server, not from a copy, so that whatever was uploaded before this call is seen.
+        recordings = list((await self._recordings.all()).values())
         request = await asyncio.to_thread(_request, wish, recordings, self._keys)
         encoded = encode_request(request)
         dataset_id = request_id(encoded)
@@ -120,14 +121,6 @@ class Catalogue:
     def datasets(self) -> list[DatasetFact]:
         """All data sets, newest first."""
         return sorted(self._index.items.values(), key=lambda x: (-x.created_at, x.dataset_id))
-
-    async def _all_recordings(self) -> AsyncIterator[RecordingFact]:
-        # Read from the server, not from a copy, so that whatever was uploaded before this call is seen.
-        async for change in self._recordings.watch():
-            if change.current:
-                return
-            if change.value is not None:
-                yield change.value
 
     async def _stored(self, recording_id: str, key: str) -> bytes:
         done = await self._preprocessed.get(recording_id)

@@ -61,12 +61,8 @@ class PreprocessWorker:
 
     async def republish_outdated(self) -> None:
         """Queue again what another version of the signal code has preprocessed."""
-        outdated: list[str] = []
-        async for change in self._preprocessed.watch():
-            if change.current:
-                break
-            if change.value is not None and change.value.preprocessing_version != PREPROCESSING_VERSION:
-                outdated.append(change.key)
+        facts = await self._preprocessed.all()
+        outdated = [x for x, fact in facts.items() if fact.preprocessing_version != PREPROCESSING_VERSION]
         for recording_id in outdated:
             event = RecordingIngested(recording_id=recording_id)
             await self._bus.publish(event, dedup_id=f"{recording_id}:{PREPROCESSING_VERSION}")

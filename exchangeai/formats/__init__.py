@@ -54,16 +54,10 @@ def read_records(files: Mapping[str, bytes], options: ReadOptions = _DEFAULTS) -
         if not results:
             raise EmptyFile(f"the file is readable as {name} but holds no recording")
         digest = source_digest(files)
+        ids = [digest] if len(results) == 1 else [record_digest(digest, i) for i in range(len(results))]
         return [
-            dataclasses.replace(
-                x,
-                recording=dataclasses.replace(
-                    _checked(x.recording),
-                    format=name,
-                    source_digest=digest if len(results) == 1 else record_digest(digest, i),
-                ),
-            )
-            for i, x in enumerate(results)
+            ReadResult(recording=_checked(x.recording, name, at), identifiers=x.identifiers)
+            for x, at in zip(results, ids, strict=True)
         ]
     except ExchangeaiError:
         raise
@@ -107,7 +101,7 @@ def _claimed(files: Mapping[str, bytes]) -> bool:
     return any(reader.sniff(files) for reader in readers().values())
 
 
-def _checked(recording: Recording) -> Recording:
+def _checked(recording: Recording, format_name: str, digest: str) -> Recording:
     warnings = list(recording.warnings)
     if len(recording.leads) > _MAX_LEADS:
         raise InvalidHeader(f"the file holds {len(recording.leads)} leads; at most {_MAX_LEADS} are read")
@@ -120,7 +114,12 @@ def _checked(recording: Recording) -> Recording:
         dataclasses.replace(x, leads=_checked_leads(x.leads, warnings)) for x in recording.other_series
     )
     return dataclasses.replace(
-        recording, leads=leads, other_series=series, warnings=tuple(dict.fromkeys(warnings))
+        recording,
+        format=format_name,
+        source_digest=digest,
+        leads=leads,
+        other_series=series,
+        warnings=tuple(dict.fromkeys(warnings)),
     )
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from exchangeai.errors import EmptyFile, InvalidHeader, Truncated
 from exchangeai.formats._options import MIN_LENGTH_SHARE
@@ -128,12 +129,15 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
         start, position = position, position + width * signals
         return [data[start + i * width : start + (i + 1) * width] for i in range(signals)]
 
-    labels, _, units = column(16), column(80), column(8)
+    labels = column(16)
+    position += 80 * signals  # the kinds of transducer
+    units = column(8)
     limits = [column(8) for _ in range(4)]
     prefilters, counts = column(80), column(8)
     ranges = list(zip(*limits, strict=True))
     # Signals of one file mostly share these; each spelling is parsed once.
     calibrations = {x: _calibration(x) for x in set(ranges)}
+    names = [_name(x) for x in labels]
     sizes = {x: _whole(x, "samples of a data record") for x in set(counts)}
     texts = {x: _text(x) for x in {*units, *prefilters}}
     if any(x < 0 for x in sizes.values()):
@@ -141,13 +145,12 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
     channels: list[Channel] = []
     first_byte = 0
     for i, count in enumerate(sizes[x] for x in counts):
-        label = _text(labels[i])
-        name = label if label in STANDARD_12 else canonical_lead(label)
+        name, is_ecg, is_annotation = names[i]
         channels.append(
             Channel(
-                name=name or "unnamed",
-                is_ecg=name in STANDARD_12 or _ECG_LABEL.match(label) is not None,
-                is_annotation=label in _ANNOTATIONS,
+                name=name,
+                is_ecg=is_ecg,
+                is_annotation=is_annotation,
                 unit=texts[units[i]],
                 prefilter=texts[prefilters[i]],
                 calibration=calibrations[ranges[i]][0],
@@ -158,6 +161,15 @@ def _channels(data: bytes, signals: int, sample_bytes: int) -> tuple[Channel, ..
         )
         first_byte += count * sample_bytes
     return tuple(channels)
+
+
+@lru_cache(1024)
+def _name(field: bytes) -> tuple[str, bool, bool]:
+    """The lead's name, whether it is an ECG lead, and whether it holds annotations instead."""
+    label = _text(field)
+    name = label if label in STANDARD_12 else canonical_lead(label)
+    is_ecg = name in STANDARD_12 or _ECG_LABEL.match(label) is not None
+    return name or "unnamed", is_ecg, label in _ANNOTATIONS
 
 
 def _calibration(limits: Sequence[bytes]) -> tuple[tuple[float, float] | None, bool]:

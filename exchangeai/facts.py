@@ -94,9 +94,12 @@ class RecordingFact:
 
 @dataclass(frozen=True, kw_only=True)
 class SignalFact:
-    """The first recording of a signal (written by ingest; key = `exchangeai.recording.signal_digest`)."""
+    """Who shows a signal (written by ingest; key = `exchangeai.recording.signal_digest`)."""
 
     recording_id: str
+    """The first recording of it."""
+    later: tuple[str, ...] = ()
+    """Others, in the order in which they came."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,11 @@ import msgspec
 
 from exchangeai.bus import Bus
 from exchangeai.errors import NotFound
-from exchangeai.facts import DeletionFact, PreprocessedFact, RecordingFact, RunFact, SignalFact
-from exchangeai.recording import from_bytes, signal_digest
+from exchangeai.facts import DeletionFact, PreprocessedFact, RecordingFact, RunFact
+from exchangeai.recording import from_bytes
 from exchangeai.store import ObjectStore
 from services.ingest.keys import Link, link_key, recording_key, source_prefix
+from services.ingest.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ class Erasure:
         self._store = store
         self._recordings = bus.facts(RecordingFact)
         self._preprocessed = bus.facts(PreprocessedFact)
-        self._signals = bus.facts(SignalFact)
+        self._signals = Signals(bus)
         self._runs = bus.facts(RunFact)
         self._deletions = bus.facts(DeletionFact)
         self._now = now
@@ -63,8 +64,7 @@ class Erasure:
 
     async def _where_used(self, recording_id: str) -> DeletionFact:
         datasets = await self._datasets_with(recording_id)
-        runs = [x.value for key in await self._runs.keys() if (x := await self._runs.get(key)) is not None]
-        used = [x for x in runs if x.dataset_id in datasets]
+        used = [x for x in (await self._runs.all()).values() if x.dataset_id in datasets]
         return DeletionFact(
             recording_id=recording_id,
             deleted_at=self._now(),
@@ -86,12 +86,10 @@ class Erasure:
 
     async def _forget_signal(self, recording_id: str) -> None:
         try:
-            digest = signal_digest(from_bytes(await self._store.get(recording_key(recording_id))))
+            recording = from_bytes(await self._store.get(recording_key(recording_id)))
         except NotFound:
             return
-        first = await self._signals.get(digest) if digest else None
-        if first is not None and first.value.recording_id == recording_id:
-            await self._signals.delete(digest)
+        await self._signals.forget(recording, recording_id)
 
     async def _container(self, recording_id: str) -> list[str]:
         try:

@@ -20,15 +20,16 @@ from exchangeai.archives import archive_kind
 from exchangeai.bus import Bus, Fact
 from exchangeai.errors import Conflict, ExchangeaiError, NotFound, TooLarge, UnreadableFile
 from exchangeai.events.v1.recording_ingested_pb2 import RecordingIngested
-from exchangeai.facts import LeadFact, PreprocessedFact, RecordingFact, SignalFact
+from exchangeai.facts import LeadFact, PreprocessedFact, RecordingFact
 from exchangeai.formats import ReadOptions, ReadResult, group_files
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.keys import name_key, patient_key
-from exchangeai.recording import Identifiers, Recording, from_bytes, signal_digest, source_digest, to_bytes
+from exchangeai.recording import Identifiers, Recording, from_bytes, source_digest, to_bytes
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import UPLOADS, stage
 from services.ingest.keys import Link, link_key, recording_key, source_prefix
 from services.ingest.receiving import UploadedFile
+from services.ingest.signals import Signals
 
 log = logging.getLogger(__name__)
 _RECORDS_AT_ONCE = 4
@@ -61,7 +62,7 @@ class Ingest:
         self._bus = bus
         self._facts = bus.facts(RecordingFact)
         self._preprocessed = bus.facts(PreprocessedFact)
-        self._signals = bus.facts(SignalFact)
+        self._signals = Signals(bus)
         self._reader = reader
         # Apart from the readers: while an archive is being unpacked its members must find a free one.
         self._unpacker = unpacker
@@ -184,7 +185,7 @@ class Ingest:
             _described(fact, recording),
             recording_id=recording_id,
             name_keys=tuple(sorted(name_keys)),
-            same_signal_as=await self._first_of(recording, recording_id),
+            same_signal_as=await self._signals.first_of(recording, recording_id),
         )
         if self._keep_sources:
             with stage("store_source"):
@@ -254,18 +255,6 @@ class Ingest:
         UPLOADS.labels("", type(error).__name__).inc()
         fact = RecordingFact(recording_id="", error_reason=type(error).__name__, error_message=str(error))
         return Outcome(file_names=names, fact=fact, duplicate=False)
-
-    async def _first_of(self, recording: Recording, recording_id: str) -> str | None:
-        """The earlier recording of the same signal; None when this one is the first."""
-        digest = signal_digest(recording)
-        if not digest:
-            return None
-        try:
-            await self._signals.create(digest, SignalFact(recording_id=recording_id))
-        except Conflict:
-            first = await self._signals.get(digest)
-            return first.value.recording_id if first and first.value.recording_id != recording_id else None
-        return None
 
     async def _store_files(self, source_id: str, files: Mapping[str, bytes]) -> None:
         for i, name in enumerate(sorted(files)):

@@ -8,100 +8,33 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
-import grpc
 import numpy as np
 import pytest
-from google.protobuf.message import Message
 
 from exchangeai.bus import Bus, Delivery
-from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import InvalidArgument, NotFound, TooLarge
 from exchangeai.events.v1.recording_ingested_pb2 import RecordingIngested
 from exchangeai.facts import (
     PreprocessedFact,
     RecordingFact,
-    RunFact,
-    RunState,
-    SignalFact,
-    TrainingOptions,
 )
 from exchangeai.formats import ReadOptions, read_records
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.keys import name_key, patient_key
 from exchangeai.leads import STANDARD_12
 from exchangeai.recording import from_bytes, source_digest
-from exchangeai.rpc import invoke, open_channel, stream
+from exchangeai.rpc import stream
 from exchangeai.store import ObjectStore
 from exchangeai.v1 import ingest_service_pb2 as pb
 from exchangeai.v1 import recording_pb2
 from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceStub
 from services.ingest.catalogue import open_catalogue
 from services.ingest.ingest import Ingest
-from services.ingest.main import Config, run
 from services.ingest.receiving import UploadedFile
 from services.ingest.sweeper import Sweeper
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "formats"
-SECRET = "5a" * 32
-EDF = GOLDEN / "edf/E07500_12lead_edfplus.edf"
-DICOM = GOLDEN / "dicom/waveform_ecg.dcm"
-WFDB = [GOLDEN / "wfdb/00004_hr.hea", GOLDEN / "wfdb/00004_hr.dat"]
-
-
-@pytest.fixture
-async def stub(bus_config: BusConfig, store_config: StoreConfig) -> AsyncIterator[IngestServiceStub]:
-    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    config = Config(
-        bus=bus_config, store=store_config, site_key=SECRET, readers=1, max_file_bytes=1 << 20, max_files=50
-    )
-    service = asyncio.create_task(run(config, stop, port.set_result))
-    channel: grpc.Channel | None = None
-    try:
-        await asyncio.wait([service, port], return_when=asyncio.FIRST_COMPLETED)
-        channel = open_channel(f"127.0.0.1:{port.result()}")
-        yield IngestServiceStub(channel)
-    finally:
-        if channel is not None:
-            channel.close()
-        stop.set()
-        await service
-
-
-def parts(
-    files: dict[str, bytes], announced: int | None = None, stated: recording_pb2.ReadOptions | None = None
-) -> Iterator[pb.UploadRequest]:
-    for name, data in files.items():
-        size = len(data) if announced is None else announced
-        yield pb.UploadRequest(file=pb.FileStart(name=name, size_bytes=size, options=stated))
-        for at in range(0, len(data), 1 << 16):
-            yield pb.UploadRequest(chunk=data[at : at + (1 << 16)])
-
-
-async def upload(
-    stub: IngestServiceStub,
-    files: dict[str, bytes],
-    announced: int | None = None,
-    stated: recording_pb2.ReadOptions | None = None,
-) -> list[pb.UploadResult]:
-    answer = await asyncio.to_thread(invoke, stub.Upload, parts(files, announced, stated), timeout_s=30)
-    return list(answer.results)
-
-
-async def call(method: Any, request: Message) -> Any:
-    return await asyncio.to_thread(invoke, method, request, timeout_s=10)
-
-
-async def signal(stub: IngestServiceStub, recording_id: str, *leads: str) -> list[pb.GetSignalResponse]:
-    request = pb.GetSignalRequest(recording_id=recording_id, leads=leads)
-    return await asyncio.to_thread(lambda: list(stream(stub.GetSignal, request, timeout_s=10)))
-
-
-def contents(*paths: Path) -> dict[str, bytes]:
-    return {x.name: x.read_bytes() for x in paths}
+from tests.unit.ingest.ingest_calls import DICOM, EDF, GOLDEN, SECRET, WFDB, call, contents, signal, upload
 
 
 async def events(bus: Bus, durable: str, wait_s: float = 1.0) -> list[str]:
@@ -318,45 +251,6 @@ async def test_a_container_gives_several_recordings(
     assert await store.list(f"sources/{source_id}/") == []
     kept = await call(stub.Get, pb.GetRequest(recording_id=ids[1]))
     assert kept.recording.state == recording_pb2.RECORDING_STATE_READABLE
-
-
-async def test_the_same_signal_in_another_file_is_recognised(stub: IngestServiceStub) -> None:
-    header, signal = (x.read_bytes() for x in WFDB)
-    renamed = {"other.hea": header.replace(b"00004_hr", b"other"), "other.dat": signal}
-    first = (await upload(stub, contents(*WFDB)))[0]
-    second = (await upload(stub, renamed))[0]
-    assert not second.duplicate
-    assert second.recording.recording_id != first.recording.recording_id
-    assert second.recording.same_signal_as == first.recording.recording_id
-
-
-async def test_what_is_erased_leaves_only_where_it_was_used(
-    stub: IngestServiceStub, bus: Bus, store: ObjectStore
-) -> None:
-    file = {"erased.edf": EDF.read_bytes().replace(b"E07500", b"E07599")}
-    key = (await upload(stub, file))[0].recording.recording_id
-    await store.put("datasets/d9/request.json", f'{{"rows": ["{key}"]}}'.encode())
-    run = RunFact(
-        run_id="r9", model_name="m", dataset_id="d9", architecture="a", state=RunState.SUCCEEDED,
-        options=TrainingOptions(), model_version=3,
-    )  # fmt: skip
-    await bus.facts(RunFact).put("r9", run)
-    with pytest.raises(NotFound):
-        await call(stub.GetDeletion, pb.GetDeletionRequest(recording_id=key))
-    await call(stub.Delete, pb.DeleteRequest(recording_id=key))
-    told = await call(stub.GetDeletion, pb.GetDeletionRequest(recording_id=key))
-    assert told.deletion.recording_id == key
-    assert list(told.deletion.dataset_ids) == ["d9"]
-    assert list(told.deletion.run_ids) == ["r9"]
-    assert list(told.deletion.model_keys) == ["m.3"]
-    for bucket in ("sources", "recordings", "windows"):
-        assert not [x for x in await store.list(f"{bucket}/") if key in x]
-    for kind in (RecordingFact, PreprocessedFact):
-        assert await bus.facts(kind).get(key) is None
-    signals = [await bus.facts(SignalFact).get(x) for x in await bus.facts(SignalFact).keys()]
-    assert key not in [x.value.recording_id for x in signals if x]
-    # It may come back.
-    assert not (await upload(stub, file))[0].duplicate
 
 
 async def test_recordings_are_exported_as_files_of_another_format(stub: IngestServiceStub) -> None:

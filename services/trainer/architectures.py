@@ -35,7 +35,7 @@ class Architectures:
         self._asking: asyncio.Task[list[Architecture]] | None = None
 
     async def all(self) -> list[Architecture]:
-        """By name. Raises Unavailable when the child fails."""
+        """The one to begin with first. Raises Unavailable when the child fails."""
         if self._asking is None or (self._asking.done() and self._asking.exception()):
             self._asking = asyncio.create_task(_ask())
         # A caller whose deadline ends must not take the answer from those who come after.
@@ -58,13 +58,14 @@ def describe() -> list[Architecture]:
     """Build each and count its weights; loads torch."""
     from exchangeai.plugins import modules_in
 
+    ranked = sorted(modules_in(models.__name__).items(), key=lambda item: (item[1].RANK, item[0]))
     return [
         Architecture(
             name=name,
             summary=module.SUMMARY,
             parameters=sum(p.numel() for p in module.build(CLASSES).parameters()),
         )
-        for name, module in modules_in(models.__name__).items()
+        for name, module in ranked
     ]
 
 

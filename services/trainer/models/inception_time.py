@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from services.trainer.layers import Entry, mean_over_valid
 
 SUMMARY = "InceptionTime: convolutions of three lengths in parallel, six deep (Fawaz et al. 2020)."
+RANK = 20
 
 FILTERS = 32
 KERNELS = (19, 9, 5)

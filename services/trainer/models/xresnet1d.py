@@ -10,6 +10,8 @@ from services.trainer.layers import Entry, mean_over_valid
 SUMMARY = (
     "xresnet1d18, narrow: residual network with a three-layer stem (He et al. 2019; Strodthoff et al. 2021)."
 )
+RANK = 10
+"""First: as accurate as the others on PTB-XL in our measurements, and the fastest to train."""
 
 KERNEL = 5
 STEM = (24, 24, 48)

@@ -25,8 +25,6 @@ _COLUMNS = (
     ("part", "Part (optional)"),
 )
 _DEFAULTS = TrainingOptions()
-_PRESELECTED = "xresnet1d"
-"""As accurate as the others on PTB-XL in our measurements, and the fastest to train."""
 
 
 def layout() -> Any:
@@ -270,9 +268,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
             )
             for a in architectures
         ]
-        names = [a.name for a in architectures]
-        first = _PRESELECTED if _PRESELECTED in names else next(iter(names), None)
-        return cards, value or first, True
+        return cards, value or next((a.name for a in architectures), None), True
 
     @app.callback(
         Output("base", "data"),

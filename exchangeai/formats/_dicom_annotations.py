@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from pydicom.dataset import Dataset
+from dataclasses import dataclass, field
 
 from exchangeai.formats._dicom_elements import integers, items, number, numbers, text
+from exchangeai.formats._dicom_walk import Item
 from exchangeai.recording import Annotation, Lead
 
 _CODES = {
@@ -38,13 +37,13 @@ _SEGMENTS = frozenset({"SEGMENT", "MULTISEGMENT"})
 class Said:
     """All annotations of an object, told apart."""
 
-    measurements: dict[str, float]
-    statements: tuple[str, ...]
-    marks: tuple[Annotation, ...]
-    warnings: tuple[str, ...]
+    measurements: dict[str, float] = field(default_factory=dict[str, float])
+    statements: tuple[str, ...] = ()
+    marks: tuple[Annotation, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def said_of(annotations: Sequence[Dataset], leads: Sequence[Lead], group: int) -> Said:
+def said_of(annotations: Sequence[Item], leads: Sequence[Lead], group: int) -> Said:
     """Annotations of the waveform; marks only of the group (from 1) whose leads are given."""
     measurements: dict[str, float] = {}
     statements: list[str] = []
@@ -74,7 +73,7 @@ def said_of(annotations: Sequence[Dataset], leads: Sequence[Lead], group: int) -
 
 
 def _marks(
-    item: Dataset, label: str, concept: str, numeric: float | None, leads: Sequence[Lead]
+    item: Item, label: str, concept: str, numeric: float | None, leads: Sequence[Lead]
 ) -> list[Annotation]:
     """Positions count from 1 in the samples of the group; time offsets are milliseconds."""
     rate_hz = leads[0].sampling_rate_hz
@@ -100,7 +99,7 @@ def _measure(found: dict[str, float], concept: tuple[str, str, str], value: floa
     found.setdefault(name, value * 1000 if unit == "s" and name.endswith("_ms") else value)
 
 
-def _code(item: Dataset, name: str) -> tuple[str, str, str]:
+def _code(item: Item, name: str) -> tuple[str, str, str]:
     codes = items(item, name)
     if not codes:
         return "", "", ""

@@ -1,4 +1,4 @@
-"""Values of DICOM elements from their raw bytes: pydicom's conversion costs most of a read."""
+"""Values of DICOM elements by their standard names, converted only when they are asked for."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import math
 import struct
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.tag import Tag
+
+from exchangeai.formats._dicom_walk import Item
 
 _BLANK = b" \0"
+_ESCAPE = b"\x1b"
+_DELIMITERS = frozenset(b"\r\n\t\f\\")
+"""Behind which a text begins again in its first character set (PS3.5 6.1.2.5.3)."""
 
 
-def text(dataset: Dataset, name: str) -> str:
+def text(item: Item, name: str) -> str:
     """An element as stripped text, "" where it is absent."""
-    raw = _raw(dataset, name)
-    if isinstance(raw, bytes) and raw.isascii():
+    raw = item.raw(_tag(name))
+    if not raw:
+        return ""
+    if raw.isascii() and _ESCAPE not in raw:
         return raw.strip(_BLANK).decode("ascii").strip()
-    # Other letters depend on the file's character set, which pydicom knows.
-    return str(dataset.get(name, "") or "").strip() if raw else ""
+    sets = item.character_sets.decode("latin-1").split("\\")
+    encodings = convert_encodings([x.strip(" \0") for x in sets])
+    return decode_bytes(raw, encodings, set(_DELIMITERS)).rstrip("\0 ").strip()
 
 
-def number(dataset: Dataset, name: str) -> float | None:
+def number(item: Item, name: str) -> float | None:
     """A decimal string as a finite number, None where it is absent or none."""
-    found = numbers(dataset, name)
+    found = numbers(item, name)
     return found[0] if found else None
 
 
-def numbers(dataset: Dataset, name: str) -> list[float]:
+def numbers(item: Item, name: str) -> list[float]:
     """All values of a decimal string that are finite numbers."""
-    raw = _raw(dataset, name)
-    if not isinstance(raw, bytes):
-        value: Any = raw if raw is None else dataset.get(name)
-        raw = b"" if value is None else str(value).strip("[]").replace(",", "\\").encode()
+    raw = item.raw(_tag(name))
+    if not raw:
+        return []
     found: list[float] = []
     for part in raw.split(b"\\"):
         try:
@@ -47,29 +52,25 @@ def numbers(dataset: Dataset, name: str) -> list[float]:
     return found
 
 
-def integers(dataset: Dataset, name: str, kind: str) -> list[int]:
+def integers(item: Item, name: str, kind: str) -> list[int]:
     """All values of a binary element; `kind` is struct's letter for its VR (`H` for US, `I` for UL)."""
-    element: Any = dataset.get_item(_tag(name))
-    if element is None or not element.value:
+    raw = item.raw(_tag(name))
+    if not raw:
         return []
-    if isinstance(element, RawDataElement):
-        count = len(element.value) // struct.calcsize(f"<{kind}")
-        order = "<" if element.is_little_endian else ">"
-        return list(struct.unpack_from(f"{order}{count}{kind}", element.value))
-    value: Any = element.value
-    return [int(value)] if isinstance(value, int) else [int(x) for x in value]
+    count = len(raw) // struct.calcsize(f"<{kind}")
+    return list(struct.unpack_from(f"{item.source.order}{count}{kind}", raw))
 
 
-def items(dataset: Dataset, name: str) -> Sequence[Dataset]:
+def items(item: Item, name: str) -> Sequence[Item]:
     """The items of a sequence, () where it is absent."""
-    return dataset[_tag(name)].value or () if _tag(name) in dataset else ()
+    return item.items(_tag(name))
 
 
-def _raw(dataset: Dataset, name: str) -> Any:
-    element: Any = dataset.get_item(_tag(name))
-    return None if element is None else element.value
+def raw_bytes(item: Item, name: str) -> bytes:
+    """An element as it is stored, b"" where it is absent."""
+    return item.raw(_tag(name)) or b""
 
 
 @cache
-def _tag(name: str) -> BaseTag:
-    return Tag(name)
+def _tag(name: str) -> int:
+    return int(Tag(name))

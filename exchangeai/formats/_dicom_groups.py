@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
 from exchangeai.errors import EmptyFile, InvalidHeader, MissingMetadata, Truncated
-from exchangeai.formats._dicom_elements import integers, items, number, text
+from exchangeai.formats._dicom_elements import integers, items, number, raw_bytes, text
 from exchangeai.formats._dicom_leads import is_ecg_channel, lead_name
+from exchangeai.formats._dicom_walk import Item
 from exchangeai.formats._options import MIN_LENGTH_SHARE, ReadOptions
 from exchangeai.formats._rates import checked_rate
 from exchangeai.formats._units import mv_per
@@ -29,18 +29,18 @@ _COMPANDED = frozenset({"MB", "AB"})
 _SPELLED = {"mm[Hg]": "mmHg", "1": "", "{no units}": "", "NS": ""}
 
 
-def leads_of_group(group: Dataset, options: ReadOptions, order: str) -> tuple[tuple[Lead, ...], list[str]]:
-    """Leads in mV, other quantities in their own unit, and warnings; `order` is `<` or `>`.
+def leads_of_group(group: Item, options: ReadOptions) -> tuple[tuple[Lead, ...], list[str]]:
+    """Leads in mV, other quantities in their own unit, and warnings.
 
     Raises Truncated, InvalidHeader, EmptyFile, and MissingMetadata where an ECG lead states no scale.
     """
     rate_hz = checked_rate(number(group, "SamplingFrequency") or math.nan)
     warnings: list[str] = []
-    raw = _raw(group, order, options, warnings)
+    raw = _raw(group, options, warnings)
     channels = items(group, "ChannelDefinitionSequence")
     if len(channels) != raw.shape[1]:
         raise InvalidHeader("the DICOM file describes another number of channels than it holds")
-    padding = _padding(group, order)
+    padding = _padding(group)
     leads: list[Lead] = []
     for i, channel in enumerate(channels):
         gain, offset, unit = _scale(channel, options)
@@ -67,11 +67,9 @@ def leads_of_group(group: Dataset, options: ReadOptions, order: str) -> tuple[tu
     return tuple(leads), warnings
 
 
-def further_series(
-    group: Dataset, main: Dataset, options: ReadOptions, order: str
-) -> tuple[Series, list[str]]:
+def further_series(group: Item, main: Item, options: ReadOptions) -> tuple[Series, list[str]]:
     """A group beside the rhythm: a median beat when it is called so or derived, else more rhythm."""
-    leads, warnings = leads_of_group(group, options, order)
+    leads, warnings = leads_of_group(group, options)
     if is_median(group):
         return Series(kind="median", leads=leads), warnings
     ahead_ms = (number(group, "MultiplexGroupTimeOffset") or 0.0) - (
@@ -80,7 +78,7 @@ def further_series(
     return Series(kind="rhythm", leads=leads, start_s=ahead_ms / 1000), warnings
 
 
-def is_median(group: Dataset) -> bool:
+def is_median(group: Item) -> bool:
     """By its label, or where it has none by being derived."""
     label = text(group, "MultiplexGroupLabel").upper()
     if label:
@@ -88,7 +86,7 @@ def is_median(group: Dataset) -> bool:
     return text(group, "WaveformOriginality").upper() == "DERIVED"
 
 
-def preference(group: Dataset) -> tuple[bool, bool, bool, float]:
+def preference(group: Item) -> tuple[bool, bool, bool, float]:
     """Orders groups: the rhythm of an ECG first, originals before derived ones, then the longest."""
     channels = items(group, "ChannelDefinitionSequence")
     original = text(group, "WaveformOriginality").upper() != "DERIVED"
@@ -101,7 +99,7 @@ def preference(group: Dataset) -> tuple[bool, bool, bool, float]:
     )
 
 
-def filters_of(group: Dataset) -> Filters:
+def filters_of(group: Item) -> Filters:
     """Filters of a group, each only where all channels that state one agree."""
     channels = items(group, "ChannelDefinitionSequence")
 
@@ -116,12 +114,12 @@ def filters_of(group: Dataset) -> Filters:
     )
 
 
-def _raw(group: Dataset, order: str, options: ReadOptions, warnings: list[str]) -> npt.NDArray[Any]:
+def _raw(group: Item, options: ReadOptions, warnings: list[str]) -> npt.NDArray[Any]:
     """Stored samples [samples, channels] in the byte order of the file."""
-    dtype = _dtype(group, order)
+    dtype = _dtype(group)
     channels = _count(group, "NumberOfWaveformChannels", "H")
     samples = _count(group, "NumberOfWaveformSamples", "I")
-    data: bytes = group.get("WaveformData") or b""
+    data = raw_bytes(group, "WaveformData")
     if channels <= 0 or samples <= 0 or not data:
         raise EmptyFile("the DICOM waveform holds no samples")
     there = len(data) // (channels * dtype.itemsize)
@@ -136,11 +134,11 @@ def _raw(group: Dataset, order: str, options: ReadOptions, warnings: list[str]) 
     return np.frombuffer(data, dtype, channels * samples).reshape(samples, channels)
 
 
-def _count(group: Dataset, name: str, kind: str) -> int:
+def _count(group: Item, name: str, kind: str) -> int:
     return next(iter(integers(group, name, kind)), 0)
 
 
-def _dtype(group: Dataset, order: str) -> np.dtype[Any]:
+def _dtype(group: Item) -> np.dtype[Any]:
     kind = text(group, "WaveformSampleInterpretation").upper()
     bits = _count(group, "WaveformBitsAllocated", "H")
     if kind in _COMPANDED:
@@ -150,10 +148,10 @@ def _dtype(group: Dataset, order: str) -> np.dtype[Any]:
         )
     if (kind, bits) not in _DTYPES:
         raise InvalidHeader("the DICOM waveform's sample type is not one of 8, 16 or 32 bit integers")
-    return np.dtype(order + _DTYPES[kind, bits])
+    return np.dtype(group.source.order + _DTYPES[kind, bits])
 
 
-def _scale(channel: Dataset, options: ReadOptions) -> tuple[float, float, str]:
+def _scale(channel: Item, options: ReadOptions) -> tuple[float, float, str]:
     """Quantity per stored step and at stored zero, and its unit."""
     sensitivity = number(channel, "ChannelSensitivity")
     units = items(channel, "ChannelSensitivityUnitsSequence")
@@ -174,7 +172,7 @@ def _scale(channel: Dataset, options: ReadOptions) -> tuple[float, float, str]:
     return gain, offset, MILLIVOLT if scale is not None else _SPELLED.get(unit, unit)
 
 
-def _named_like_ecg(channel: Dataset) -> bool:
+def _named_like_ecg(channel: Item) -> bool:
     """Whether an uncoded channel is named like a standard lead."""
     return lead_name(channel) in STANDARD_12
 
@@ -188,11 +186,6 @@ def _no_scale(sensitivity: float | None) -> MissingMetadata:
     return MissingMetadata("a channel of the DICOM waveform states no unit; state `unit` with the upload")
 
 
-def _padding(group: Dataset, order: str) -> int | None:
-    value = group.get("WaveformPaddingValue")
-    if isinstance(value, int):
-        return value
-    dtype = _dtype(group, order)
-    if not isinstance(value, bytes) or len(value) < dtype.itemsize:
-        return None
-    return int(np.frombuffer(value, dtype, 1)[0])
+def _padding(group: Item) -> int | None:
+    value, dtype = raw_bytes(group, "WaveformPaddingValue"), _dtype(group)
+    return int(np.frombuffer(value, dtype, 1)[0]) if len(value) >= dtype.itemsize else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydicom.dataset import Dataset
-
 from exchangeai.formats._dicom_elements import items, text
+from exchangeai.formats._dicom_walk import Item
 from exchangeai.formats._scp_leads import lead_of_number
 from exchangeai.leads import canonical_lead
 
@@ -12,7 +11,7 @@ _PREFIXES = {"SCPECG": "5.6.3-9-", "MDC": "2:"}
 """Lead numbers of EN 1064 under both coding schemes of PS3.16 CID 3001 (`5.6.3-9-n`, `2:n`)."""
 
 
-def lead_name(channel: Dataset) -> str:
+def lead_name(channel: Item) -> str:
     """Standard name by code, else by meaning, else the channel's label; may be empty."""
     sources = items(channel, "ChannelSourceSequence")
     for source in sources:
@@ -25,13 +24,13 @@ def lead_name(channel: Dataset) -> str:
     return canonical_lead(text(channel, "ChannelLabel"))
 
 
-def is_ecg_channel(channel: Dataset) -> bool:
+def is_ecg_channel(channel: Item) -> bool:
     """Whether its source is coded as a lead of an ECG."""
     sources = items(channel, "ChannelSourceSequence")
     return any(_coded(x) for x in sources)
 
 
-def _coded(source: Dataset) -> str | None:
+def _coded(source: Item) -> str | None:
     prefix = _PREFIXES.get(text(source, "CodingSchemeDesignator"))
     code = text(source, "CodeValue")
     if prefix is None or not code.startswith(prefix):

@@ -1,19 +1,16 @@
-"""DICOM waveforms (12-lead, general, ambulatory and hemodynamic): parsed by pydicom, samples decoded here."""
+"""DICOM waveforms (12-lead, general, ambulatory and hemodynamic), read without a model of the object."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-import io
 import zlib
 from collections.abc import Mapping
 
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
-from exchangeai.errors import ExchangeaiError, InvalidHeader, TooLarge, Truncated
-from exchangeai.formats._dicom_annotations import said_of
+from exchangeai.errors import EmptyFile, ExchangeaiError, InvalidHeader, TooLarge, Truncated
+from exchangeai.formats._dicom_annotations import Said, said_of
 from exchangeai.formats._dicom_elements import items, text
 from exchangeai.formats._dicom_groups import (
     filters_of,
@@ -21,6 +18,7 @@ from exchangeai.formats._dicom_groups import (
     leads_of_group,
     preference,
 )
+from exchangeai.formats._dicom_walk import Item, Source, data_set, meta_group, shows_vr
 from exchangeai.formats._options import ReadOptions, ReadResult
 from exchangeai.formats._people import (
     age_between,
@@ -34,17 +32,13 @@ from exchangeai.formats._people import (
 from exchangeai.recording import MILLIVOLT, Identifiers, Patient, Recording, Series
 
 RANK = 0
-_META_START = 144
+_META_START = 132
+_IMPLICIT = "1.2.840.10008.1.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _MAX_INFLATED_BYTES = 96 << 20
 _AGE_UNITS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-_TAGS = [
-    "SOPClassUID", "Modality", "SpecificCharacterSet", "AcquisitionDateTime", "AcquisitionDate",
-    "ContentDate", "StudyDate", "ManufacturerModelName", "PatientID", "PatientSex", "PatientAge",
-    "PatientBirthDate",
-    "WaveformSequence", "WaveformAnnotationSequence",
-]  # fmt: skip
+_CUT = "the file is truncated: it ends within an element; what is whole is read"
 
 
 def sniff(files: Mapping[str, bytes]) -> bool:
@@ -55,23 +49,30 @@ def sniff(files: Mapping[str, bytes]) -> bool:
 def read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     """Read the rhythm group as the recording, and median beats and further groups as other series.
 
-    Raises Truncated when the file ends inside an element, InvalidHeader when it holds no ECG waveform.
+    Raises Truncated when the file ends early, and `strict` or without half of the rhythm; InvalidHeader when
+    it holds no ECG waveform.
     """
-    try:
-        return _read(files, options)
-    except (OSError, EOFError) as e:
-        # pydicom parses sequences when they are first looked at.
-        raise _cut(e) from e
-
-
-def _read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
     dataset = _parse(next(iter(files.values())))
+    try:
+        result = _read(dataset, options)
+    except (EmptyFile, InvalidHeader) as e:
+        # What is missing may have stood behind the end.
+        raise _cut() if dataset.source.cut else e from None
+    if not dataset.source.cut:
+        return [result]
+    if options.strict:
+        raise _cut()
+    recording = result.recording
+    flagged = dataclasses.replace(recording, warnings=(_CUT, *recording.warnings))
+    return [dataclasses.replace(result, recording=flagged)]
+
+
+def _read(dataset: Item, options: ReadOptions) -> ReadResult:
     groups = items(dataset, "WaveformSequence")
     if not groups:
         raise InvalidHeader(f"the DICOM file holds no waveform ({_kind(dataset)}); send the ECG object")
-    order = ">" if dataset.file_meta.get("TransferSyntaxUID", "") == _BIG_ENDIAN else "<"
     main = max(range(len(groups)), key=lambda i: preference(groups[i]))
-    leads, warnings = leads_of_group(groups[main], options, order)
+    leads, warnings = leads_of_group(groups[main], options)
     if not any(x.unit == MILLIVOLT for x in leads):
         raise InvalidHeader("no channel of the DICOM waveform is a voltage; send the ECG object")
     series: list[Series] = []
@@ -79,7 +80,7 @@ def _read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         if i == main:
             continue
         try:
-            found, odd = further_series(group, groups[main], options, order)
+            found, odd = further_series(group, groups[main], options)
         except ExchangeaiError:
             if options.strict:
                 raise
@@ -87,7 +88,14 @@ def _read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
             continue
         series.append(found)
         warnings += odd
-    said = said_of(items(dataset, "WaveformAnnotationSequence"), leads, main + 1)
+    try:
+        # An annotation without its end may lack what says that it is a mark, or its unit.
+        annotations = [x for x in items(dataset, "WaveformAnnotationSequence") if x.whole]
+        said = said_of(annotations, leads, main + 1)
+    except Truncated:
+        if options.strict:
+            raise
+        said = Said(warnings=("the annotations contradict their lengths and were left out",))
     at = _date(dataset, "AcquisitionDateTime", "AcquisitionDate", "ContentDate", "StudyDate")
     recording = Recording(
         format="dicom",
@@ -103,34 +111,36 @@ def _read(files: Mapping[str, bytes], options: ReadOptions) -> list[ReadResult]:
         warnings=(*warnings, *said.warnings),
     )
     patient_id = identifier_of(text(dataset, "PatientID"))
-    return [ReadResult(recording=recording, identifiers=Identifiers(patient_id=patient_id))]
+    return ReadResult(recording=recording, identifiers=Identifiers(patient_id=patient_id))
 
 
-def _parse(data: bytes) -> Dataset:
-    try:
-        # The first element of every file is the length of the meta group that names the syntax.
-        body = _META_START + int.from_bytes(data[_META_START - 4 : _META_START], "little")
-        if _DEFLATED.encode() in data[_META_START:body]:
-            _check_inflated(data[body:])
-        return pydicom.dcmread(io.BytesIO(data), specific_tags=list(_TAGS))  # pyright: ignore[reportUnknownMemberType]
-    except (InvalidDicomError, EOFError, NotImplementedError, zlib.error, RecursionError) as e:
-        raise _cut(e) from e
+def _parse(data: bytes) -> Item:
+    meta, begin = meta_group(data, _META_START)
+    if meta.source.cut:
+        raise _cut()
+    syntax = text(meta, "TransferSyntaxUID")
+    if syntax == _DEFLATED:
+        return _inflated(data[begin:])
+    explicit = syntax != _IMPLICIT if syntax else shows_vr(data, begin, otherwise=False)
+    return data_set(Source(data=data, order=">" if syntax == _BIG_ENDIAN else "<"), begin, explicit=explicit)
 
 
-def _cut(cause: Exception) -> Truncated:
-    return Truncated(
-        f"the DICOM file cannot be parsed to its end ({type(cause).__name__}); send the whole file"
-    )
-
-
-def _check_inflated(data: bytes) -> None:
+def _inflated(data: bytes) -> Item:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(data, _MAX_INFLATED_BYTES)
+    try:
+        plain = inflater.decompress(data, _MAX_INFLATED_BYTES)
+    except zlib.error as e:
+        raise _cut() from e
     if inflater.unconsumed_tail:
         raise TooLarge(f"the DICOM file inflates to more than {_MAX_INFLATED_BYTES >> 20} MiB")
+    return data_set(Source(data=plain, cut=not inflater.eof), 0, explicit=True)
 
 
-def _kind(dataset: Dataset) -> str:
+def _cut() -> Truncated:
+    return Truncated("the DICOM file ends within an element; send the whole file")
+
+
+def _kind(dataset: Item) -> str:
     """What the object is, by the standard's own name; nothing of the file's text."""
     uid = UID(text(dataset, "SOPClassUID"))
     modality = text(dataset, "Modality")
@@ -142,11 +152,11 @@ def _kind(dataset: Dataset) -> str:
     )
 
 
-def _date(dataset: Dataset, *names: str) -> datetime.date | None:
+def _date(dataset: Item, *names: str) -> datetime.date | None:
     return next((x for name in names if (x := date_of(text(dataset, name)[:8])) is not None), None)
 
 
-def _age(dataset: Dataset, at: datetime.date | None) -> int | None:
+def _age(dataset: Item, at: datetime.date | None) -> int | None:
     age = text(dataset, "PatientAge")
     if len(age) == 4 and age[:3].isdigit() and age[3] in _AGE_UNITS:
         return pooled_age(int(age[:3]) * _AGE_UNITS[age[3]])

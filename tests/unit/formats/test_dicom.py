@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import io
-from contextlib import suppress
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
-from exchangeai.errors import ExchangeaiError, InvalidHeader, MissingMetadata, Truncated
+from exchangeai.errors import InvalidHeader, MissingMetadata, Truncated, UnknownFormat
 from exchangeai.formats import ReadOptions, read_records
+from exchangeai.formats._dicom_walk import Item, Source, data_set, meta_group
 from exchangeai.recording import Recording
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "formats" / "dicom"
@@ -229,8 +237,123 @@ def test_half_of_the_samples_is_the_least() -> None:
         read(written([group(NumberOfWaveformSamples=500)]))
 
 
-@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.3, 0.5, 0.9, 0.99])
-def test_cut_files_are_our_error(share: float) -> None:
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 0.3, 0.4])
+def test_files_without_half_of_the_rhythm_are_refused_as_cut(share: float) -> None:
     data = (GOLDEN / "waveform_ecg.dcm").read_bytes()
-    with suppress(ExchangeaiError):
+    with pytest.raises((Truncated, UnknownFormat)):
         read(data[: int(share * len(data))])
+
+
+def test_a_cut_file_is_read_and_flagged_unless_strict() -> None:
+    data = (GOLDEN / "ecgtoolkit_example.dcm").read_bytes()
+    whole, begin = read(data), data.index(b"\x00\x54\x10\x10")
+    cut = data[: begin + 12 + 12 * 2 * 4000 + 7]
+    recording = read(cut)
+    assert recording.signal("V6") == pytest.approx(whole.signal("V6")[:4000])
+    assert recording.patient == whole.patient
+    assert recording.device_measurements == whole.device_measurements
+    assert recording.warnings[0].startswith("the file is truncated")
+    assert "the waveform is truncated: 5000 samples are declared and 4000 are there" in recording.warnings
+    with pytest.raises(Truncated):
+        read(cut, strict=True)
+
+
+def test_every_cut_is_told_from_the_whole() -> None:
+    data = written([group()], [annotation(UnformattedTextValue="Sinus rhythm")])
+    whole = read(data)
+    for size in range(140, len(data)):
+        try:
+            recording = read(data[:size])
+        except (Truncated, InvalidHeader):
+            continue
+        assert recording.device_statements == whole.device_statements
+        assert recording.leads[0].samples.size >= 100
+        assert any("truncated" in x for x in recording.warnings)
+        with pytest.raises(Truncated):
+            read(data[:size], strict=True)
+
+
+def test_a_cut_deflated_file_is_read_and_flagged() -> None:
+    raw = np.random.default_rng(0).integers(-3000, 3000, (4000, 3))
+    data = written([group(raw)], syntax=DeflatedExplicitVRLittleEndian)
+    assert read(data).warnings == ()
+    recording = read(data[: len(data) * 8 // 10])
+    assert recording.signal("I") == pytest.approx(raw[: recording.signal("I").size, 0] * 5e-3)
+    assert any("truncated" in x for x in recording.warnings)
+
+
+def test_annotations_that_contradict_their_lengths_are_left_out_unless_strict() -> None:
+    data = written([group()], [annotation(UnformattedTextValue="Sinus rhythm")])
+    at = data.index(b"Sinus rhythm") - 2
+    damaged = data[:at] + b"\xf0" + data[at + 1 :]
+    recording = read(damaged)
+    assert recording.signal("I") == pytest.approx(RAW[:, 0] * 5e-3)
+    assert recording.device_statements == ()
+    assert any("annotations" in x for x in recording.warnings)
+    with pytest.raises(Truncated):
+        read(damaged, strict=True)
+
+
+def test_texts_are_in_the_character_set_of_the_file() -> None:
+    data = written([group()], SpecificCharacterSet="ISO_IR 192", ManufacturerModelName="Gerät 3")
+    assert read(data).device_model == "Gerät 3"
+    item = annotation(UnformattedTextValue="\u6d1e\u8abf\u5f8b")
+    japanese = written([group()], [item], SpecificCharacterSet=["", "ISO 2022 IR 87"])
+    assert read(japanese).device_statements == ("\u6d1e\u8abf\u5f8b",)
+
+
+SAMPLES = sorted(
+    {
+        x.name: x
+        for folder in (os.environ.get("EXCHANGEAI_SAMPLES"), GOLDEN.parent)
+        if folder
+        for x in (Path(folder) / "dicom").glob("*.dcm")
+    }.values()
+)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+@pytest.mark.parametrize("written_as", ["it is", "implicit", "of undefined lengths"])
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda x: x.name)
+def test_every_element_is_where_pydicom_finds_it(path: Path, written_as: str) -> None:
+    theirs = pydicom.dcmread(path)
+    if written_as == "of undefined lengths":
+        _leave_lengths_open(theirs)
+    out = io.BytesIO()
+    if written_as == "implicit" and theirs.original_encoding[1]:
+        theirs.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        theirs.save_as(out, implicit_vr=True)
+    else:
+        theirs.save_as(out)
+    data = out.getvalue()
+    theirs = pydicom.dcmread(io.BytesIO(data))
+    _, begin = meta_group(data, 132)
+    order = "<" if theirs.original_encoding[1] else ">"
+    ours = data_set(Source(data=data, order=order), begin, explicit=not theirs.original_encoding[0])
+    assert _compared(ours, theirs) > 300
+    assert not ours.source.cut
+
+
+def _leave_lengths_open(dataset: Dataset) -> None:
+    for element in dataset:
+        if element.VR == "SQ":
+            element.is_undefined_length = True
+            for item in element.value:
+                item.is_undefined_length_sequence_item = True
+                _leave_lengths_open(item)
+
+
+def _compared(ours: Item, theirs: Dataset) -> int:
+    """How many elements were compared."""
+    assert ours.places.keys() | ours.sequences.keys() == set(theirs.keys())
+    count = 0
+    for tag in theirs:
+        element: Any = theirs.get_item(tag.tag)
+        if tag.VR == "SQ":
+            found = ours.items(int(tag.tag))
+            assert len(found) == len(tag.value)
+            count += sum(_compared(x, y) for x, y in zip(found, tag.value, strict=True))
+        elif isinstance(element, RawDataElement):
+            assert (ours.raw(int(tag.tag)) or b"") == (element.value or b"")
+        count += 1
+    return count

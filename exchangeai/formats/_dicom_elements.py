@@ -13,6 +13,7 @@ from pydicom.tag import Tag
 from exchangeai.formats._dicom_walk import Item
 
 _BLANK = b" \0"
+_AROUND = " \0\t\n\v\f\r"
 _ESCAPE = b"\x1b"
 _DELIMITERS = frozenset(b"\r\n\t\f\\")
 """Behind which a text begins again in its first character set (PS3.5 6.1.2.5.3)."""
@@ -24,10 +25,10 @@ def text(item: Item, name: str) -> str:
     if not raw:
         return ""
     if raw.isascii() and _ESCAPE not in raw:
-        return raw.strip(_BLANK).decode("ascii").strip()
+        return raw.decode("ascii").strip(_AROUND)
     sets = item.character_sets.decode("latin-1").split("\\")
     encodings = convert_encodings([x.strip(" \0") for x in sets])
-    return decode_bytes(raw, encodings, set(_DELIMITERS)).rstrip("\0 ").strip()
+    return decode_bytes(raw, encodings, set(_DELIMITERS)).strip(_AROUND)
 
 
 def number(item: Item, name: str) -> float | None:

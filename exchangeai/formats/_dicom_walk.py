@@ -45,18 +45,23 @@ class Source:
         self.mark = struct.Struct(self.order + "HHI")
 
 
-@dataclass(kw_only=True, eq=False)
 class Item:
-    """A data set, or an item of one of its sequences: begin and end of values by tag."""
+    """A data set, or an item of one of its sequences: begin and end of values by tag.
 
-    source: Source
-    depth: int
-    character_sets: bytes
-    """As stated here or further out."""
-    explicit: bool = True
-    whole: bool = True
-    places: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
-    sequences: dict[int, Sequence[Item]] = field(default_factory=dict[int, "Sequence[Item]"])
+    Written out, because a file has hundreds and a generated constructor takes longer than reading one.
+    """
+
+    __slots__ = ("character_sets", "depth", "explicit", "places", "sequences", "source", "whole")
+
+    def __init__(self, source: Source, depth: int, character_sets: bytes, explicit: bool) -> None:
+        """`character_sets` are those stated further out."""
+        self.source = source
+        self.depth = depth
+        self.character_sets = character_sets
+        self.explicit = explicit
+        self.whole = True
+        self.places: dict[int, tuple[int, int]] = {}
+        self.sequences: dict[int, Sequence[Item]] = {}
 
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a value, None where the element is absent."""
@@ -78,15 +83,14 @@ class Item:
 
 def meta_group(data: bytes, begin: int) -> tuple[Item, int]:
     """The file's meta group, which is explicit little endian in every file, and where it ends."""
-    item = Item(source=Source(data=data), depth=0, character_sets=b"")
+    item = Item(Source(data=data), 0, b"", explicit=True)
     return item, _walk(item, begin, len(data), len(data), group=_META)
 
 
 def data_set(source: Source, begin: int, *, explicit: bool) -> Item:
     """The data set from `begin` to the end of the bytes."""
-    item = Item(source=source, depth=0, character_sets=b"")
     # Writers exist that state one of the two and write the other.
-    item.explicit = shows_vr(source.data, begin, otherwise=explicit)
+    item = Item(source, 0, b"", explicit=shows_vr(source.data, begin, otherwise=explicit))
     end = _walk(item, begin, len(source.data), len(source.data))
     if source.data[end:].strip(b"\0"):
         source.cut = True
@@ -153,15 +157,16 @@ def _items(item: Item, at: int, limit: int, *, closed: bool) -> tuple[Sequence[I
     source, depth = item.source, item.depth + 1
     if depth > _MAX_DEPTH:
         raise InvalidHeader(f"the DICOM file nests sequences deeper than {_MAX_DEPTH}; export it again")
+    data, mark = source.data, source.mark.unpack_from
     found: list[Item] = []
     while at + 8 <= limit:
-        major, minor, length = source.mark.unpack_from(source.data, at)
+        major, minor, length = mark(data, at)
         at += 8
         if major << 16 | minor == _SEQUENCE_END:
             return found, at
-        one = Item(source=source, depth=depth, character_sets=item.character_sets)
         # A sequence of an explicit file may be implicit, but none the other way round.
-        one.explicit = item.explicit and shows_vr(source.data, at, otherwise=True)
+        explicit = item.explicit and shows_vr(data, at, otherwise=True)
+        one = Item(source, depth, item.character_sets, explicit)
         found.append(one)
         if major << 16 | minor != _ITEM:
             _ends_early(one, limit)
@@ -198,4 +203,4 @@ def _ends_early(item: Item, limit: int) -> None:
 def shows_vr(data: bytes, at: int, *, otherwise: bool) -> bool:
     """Whether the element there has letters where its VR would be; `otherwise` where nothing is there."""
     vr = data[at + 4 : at + 6]
-    return (65 <= vr[0] <= 90 and 65 <= vr[1] <= 90) if len(vr) == 2 else otherwise
+    return vr.isalpha() and vr.isupper() if len(vr) == 2 else otherwise

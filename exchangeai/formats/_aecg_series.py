@@ -16,10 +16,10 @@ from exchangeai.formats._aecg_values import (
     Instant,
     attribute,
     child,
-    code_of,
     exact,
     instant,
     mv_per_ucum,
+    named_children,
     seconds_per,
 )
 from exchangeai.formats._number_text import numbers_in, scaled
@@ -51,6 +51,18 @@ class SequenceSet:
     """When the first sample was taken, where the time axis is absolute."""
     offset_s: float
     """What a relative time axis calls the first sample."""
+
+
+class _Parts:
+    """What a `sequence` holds, each looked for once: most of the time beside the digits goes there."""
+
+    def __init__(self, sequence: Any) -> None:
+        children = named_children(sequence)
+        self.code_node, self.value = children.get("code"), children.get("value")
+        self.code = attribute(self.code_node, "code")
+        self.of_value = {} if self.value is None else named_children(self.value)
+        digits = self.of_value.get("digits")
+        self.digits: str | None = None if digits is None else digits.text
 
 
 def sequence_sets(series: Any, options: ReadOptions, warnings: list[str]) -> list[SequenceSet]:
@@ -92,12 +104,12 @@ def _sequence_set(node: Any, options: ReadOptions, warnings: list[str]) -> Seque
         raise InvalidHeader(
             f"a sequence set holds {len(sequences)} sequences; at most {_MAX_SEQUENCES} are read"
         )
-    times = [x for x in sequences if code_of(x) in _TIMES]
-    stored = [x for x in sequences if code_of(x) not in _TIMES]
-    values = [_values(x) for x in stored]
+    parts = [_Parts(x) for x in sequences]
+    stored = [x for x in parts if x.code not in _TIMES]
+    values = [numbers_in(x.digits) for x in stored]
     if not any(x.size for x in values):
         return None
-    axis = child(times[0], "value") if times else None
+    axis = next((x.value for x in parts if x.code in _TIMES), None)
     step = _step_s(axis)
     rate_hz = rate_of(options, float(1 / step) if step else None)
     leads = [
@@ -134,21 +146,16 @@ def _step_s(axis: Any) -> Fraction | None:
     return step * one * per
 
 
-def _values(sequence: Any) -> npt.NDArray[Any]:
-    digits = child(child(sequence, "value"), "digits")
-    return numbers_in(None if digits is None else digits.text)
-
-
 def _lead(
-    sequence: Any, numbers: npt.NDArray[Any], unnamed: str, rate_hz: float, options: ReadOptions
+    parts: _Parts, numbers: npt.NDArray[Any], unnamed: str, rate_hz: float, options: ReadOptions
 ) -> Lead:
-    name = lead_name(child(sequence, "code")) or unnamed
+    name = lead_name(parts.code_node) or unnamed
     if not numbers.size:
         return Lead(name=name, samples=np.empty(0, np.float32), sampling_rate_hz=rate_hz)
-    value = child(sequence, "value")
-    origin, scale = child(value, "origin"), child(value, "scale")
-    factor = number(attribute(scale, "value"))
-    if factor == 0 or (factor is None and attribute(scale, "value")):
+    origin, scale = parts.of_value.get("origin"), parts.of_value.get("scale")
+    written = attribute(scale, "value")
+    factor = number(written)
+    if factor == 0 or (factor is None and written):
         raise InvalidHeader("a lead has a scale that is zero or no number; export the file again")
     offset = number(attribute(origin, "value")) or 0.0
     unit = attribute(scale, "unit") or attribute(origin, "unit")

@@ -139,14 +139,16 @@ def instant(text: str) -> Instant | None:
     year, month, day, hour, minute, second, fraction, sign, zone_h, zone_min = parts.groups()
     try:
         date = datetime.date(int(year), int(month or 1), int(day or 1))
-        time = datetime.time(int(hour or 0), int(minute or 0), int(second or 0))
     except ValueError:
         return None
-    seconds = date.toordinal() * 86400 + time.hour * 3600 + time.minute * 60 + time.second
+    hours, minutes, seconds = int(hour or 0), int(minute or 0), int(second or 0)
+    if hours > 23 or minutes > 59 or seconds > 59:
+        return None
+    seconds += date.toordinal() * 86400 + hours * 3600 + minutes * 60
     offset_ns = None
     if sign or text.rstrip().endswith("Z"):
-        minutes = int(zone_h or 0) * 60 + int(zone_min or 0)
-        offset_ns = (-minutes if sign == "-" else minutes) * 60 * 10**9
+        ahead = int(zone_h or 0) * 60 + int(zone_min or 0)
+        offset_ns = (-ahead if sign == "-" else ahead) * 60 * 10**9
     return Instant(
         date=date,
         day_known=day is not None,

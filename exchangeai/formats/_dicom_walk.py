@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from exchangeai.errors import InvalidHeader, Truncated
+from exchangeai.errors import InvalidHeader, TooLarge, Truncated
 
 WAVEFORM_SEQUENCE = 0x5400_0100
 WAVEFORM_DATA = 0x5400_1010
@@ -24,6 +24,10 @@ _OF_USE_WHEN_CUT = frozenset((WAVEFORM_SEQUENCE, WAVEFORM_DATA))
 """A part of any other value may say another thing than the whole."""
 _MAX_DEPTH = 32
 _META = 2
+_MAX_NOTED = 1 << 20
+"""Elements of a file: each takes many times the memory of its eight bytes."""
+_ITEM_COUNTS = 3
+"""So many elements an item takes in time and memory."""
 
 
 @dataclass(kw_only=True)
@@ -34,6 +38,8 @@ class Source:
     order: str = "<"
     cut: bool = False
     """Set where an element or item, of those looked at, ends behind what holds it."""
+    noted: int = 0
+    """Elements so far, and items for some each."""
     head: struct.Struct = field(init=False)
     """Of an element with an explicit VR: group, number, VR, short length."""
     length: struct.Struct = field(init=False)
@@ -129,6 +135,8 @@ def _walk(item: Item, begin: int, end: int, limit: int, *, group: int = -1) -> i
                 places[tag] = (at, limit)
             return limit
         places[tag] = (at, stop)
+        if len(places) > _MAX_NOTED:
+            raise _too_many()
         if tag == _CHARACTER_SETS:
             item.character_sets = data[at:stop]
         at = stop
@@ -182,9 +190,16 @@ def _items(item: Item, at: int, limit: int, *, closed: bool) -> tuple[Sequence[I
                 stop = limit
             at = max(stop, _walk(one, at, stop, limit))
         item.whole &= one.whole
+        source.noted += _ITEM_COUNTS + len(one.places)
+        if source.noted > _MAX_NOTED:
+            raise _too_many()
     if closed or at < limit:
         _ends_early(item, limit)
     return found, limit
+
+
+def _too_many() -> TooLarge:
+    return TooLarge(f"the DICOM file holds more than {_MAX_NOTED} elements; export it without annotations")
 
 
 def _closed(source: Source, at: int) -> bool:

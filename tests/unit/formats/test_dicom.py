@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from exchangeai.errors import InvalidHeader, MissingMetadata, Truncated, UnknownFormat
+from exchangeai.errors import InvalidHeader, MissingMetadata, TooLarge, Truncated, UnknownFormat
 from exchangeai.formats import ReadOptions, read_records
 from exchangeai.formats._dicom_walk import Item, Source, data_set, meta_group
 from exchangeai.recording import Recording
@@ -300,6 +302,21 @@ def test_texts_are_in_the_character_set_of_the_file() -> None:
     item = annotation(UnformattedTextValue="\u6d1e\u8abf\u5f8b")
     japanese = written([group()], [item], SpecificCharacterSet=["", "ISO 2022 IR 87"])
     assert read(japanese).device_statements == ("\u6d1e\u8abf\u5f8b",)
+
+
+@pytest.mark.parametrize("deflated", ["elements", "items"])
+def test_bombs_of_tiny_elements_are_refused(deflated: str) -> None:
+    tags = np.arange(3 << 20, dtype=np.uint32).astype("<u4")
+    elements = np.stack([tags % 0xFF00 << 16 | tags >> 8, np.full_like(tags, 0x5353)], axis=1).tobytes()
+    items = struct.pack("<HH2sHI", 0x40, 0xB020, b"SQ", 0, 0xFFFFFFFF) + 3 * (
+        b"\xfe\xff\x00\xe0" + bytes(4)
+    ) * (1 << 20)
+    empty = written([], syntax=DeflatedExplicitVRLittleEndian)
+    _, begin = meta_group(empty, 132)
+    packer = zlib.compressobj(wbits=-15)
+    body = packer.compress(elements if deflated == "elements" else items) + packer.flush()
+    with pytest.raises(TooLarge):
+        read(empty[:begin] + body)
 
 
 SAMPLES = sorted(

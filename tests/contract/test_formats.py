@@ -162,7 +162,7 @@ BAD: dict[str, tuple[dict[str, bytes], type[errors.ExchangeaiError]]] = {
     "EDF with 99999999 records": ({"a.edf": EDF[:236] + b"99999999" + EDF[244:]}, errors.Truncated),
     "EDF with duration 0": ({"a.edf": EDF[:244] + b"0       " + EDF[252:]}, errors.InvalidHeader),
     "DICOM mark only": ({"a.dcm": bytes(128) + b"DICM"}, errors.UnreadableFile),
-    "DICOM at half": ({"a.dcm": DICOM[: len(DICOM) // 2]}, errors.UnreadableFile),
+    "DICOM at a third": ({"a.dcm": DICOM[: len(DICOM) // 3]}, errors.Truncated),
     "array at half": ({"a.npy": NPY[: len(NPY) // 2]}, errors.Truncated),
     "array of 10^12": (
         {"a.npy": NPY.replace(b"(5000, 12)", b"(9999999999, 99)")[:200]},

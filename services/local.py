@@ -253,15 +253,16 @@ def running_platform(
 
 def up(data: Path, ports: Mapping[str, int]) -> int:
     """Run the platform until Ctrl-C or SIGTERM; a second signal ends it at once."""
-    stop = threading.Event()
+    # No Event: its lock is not one that a handler may take while the code that it interrupts holds it.
+    received: list[int] = []
     started: list[Platform] = []
 
     def on_signal(number: int, _: object) -> None:
-        if stop.is_set():
+        if received:
             for platform in started:
                 platform.kill()
             os._exit(128 + number)
-        stop.set()
+        received.append(number)
         if not started:
             raise KeyboardInterrupt
 
@@ -272,8 +273,8 @@ def up(data: Path, ports: Mapping[str, int]) -> int:
         with running_platform(data, ports=ports, say=_say) as platform:
             started.append(platform)
             print(_WELCOME.format(url=platform.ui_url, inference=platform.addresses["inference"]), flush=True)
-            while not stop.wait(0.5):
-                pass
+            while not received:
+                time.sleep(0.1)
             print("\nStopping: letting work in flight finish (Ctrl-C again ends at once)", flush=True)
     except KeyboardInterrupt:
         return 130

@@ -13,7 +13,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -130,10 +129,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--run-dir", type=Path, required=True, help="folder with job.json")
     folder: Path = parser.parse_args(arguments).run_dir
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    stop = threading.Event()
+    # No Event: its lock is not one that a handler may take while the code that it interrupts holds it.
+    received: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
+        received.append(number)
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
@@ -142,7 +142,7 @@ def main(arguments: list[str]) -> int:
         store = open_blocking_store(from_env(StoreConfig, prefix="EXCHANGEAI_STORE_"))
     first = os.environ.get("RANK", "0") == "0"
     try:
-        run(folder, stop.is_set, store)
+        run(folder, lambda: bool(received), store)
     except StopRequested:
         if first:
             emit(Stopped())

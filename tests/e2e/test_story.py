@@ -180,7 +180,7 @@ def test_runs_and_architectures_are_listed(stubs: Stubs, run: run_pb2.Run) -> No
     listed = invoke(
         stubs.trainer.ListArchitectures, training_service_pb2.ListArchitecturesRequest(), timeout_s=60
     ).architectures
-    assert [a.name for a in listed] == ["inception_time", "xresnet1d"]
+    assert [a.name for a in listed] == ["xresnet1d", "inception_time"]
     assert all(a.parameters > 1000 for a in listed)
 
 

@@ -1,27 +1,96 @@
-"""Run a profile's filter over many leads at once, forwards and backwards, without delay."""
+"""Run a profile's filter over many leads at once, forwards and backwards, without delay.
+
+A recursive filter is a loop over samples, which numpy cannot do and a library does one lead at a time in
+float64. Here time is cut into blocks and the loop becomes matrix products (Burrus 1972, Block realization
+of digital filters): a block's output is a matrix times its input, plus a matrix times the few numbers that
+the blocks before and after it leave behind. Float32 is enough, because no rounding error is carried on for
+longer than the filter remembers. The result is that of `scipy.signal.sosfiltfilt` with point reflection by
+`Profile.pad_samples` at both ends.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-from scipy import signal as _untyped  # pyright: ignore[reportMissingTypeStubs]
 
+from exchangeai.signal.filter_plan import GROUPS_AT_ONCE, Plan, plan_for
 from exchangeai.signal.profiles import Profile
 
-_filters: Any = _untyped
+Float32 = npt.NDArray[np.float32]
+
+CHUNK_SAMPLES = 120_000
+"""Samples filtered at a time, two ECGs of 12 x 5000: with its products it stays in a core's cache."""
+ROWS_AT_ONCE = 60
+"""Blocks multiplied at once: below a hundred BLAS does not copy the matrices first."""
 
 
 def zero_phase(x_mv: npt.NDArray[np.float32], rate_hz: float, profile: Profile) -> npt.NDArray[np.float32]:
     """Filter along the last axis; float32 of the same shape [..., samples], mV.
 
     Samples must be finite: what a file has no value for is bridged by the caller (`gaps.bridge_gaps`).
-    Raises InvalidArgument when the rate or the profile's band is impossible.
+    Within 1e-5 of the largest sample of the same in float64. Raises InvalidArgument when the rate or the
+    profile's band is impossible.
     """
-    sections = profile.sos(rate_hz)
-    if x_mv.size == 0 or len(sections) == 0:
-        return np.array(x_mv, np.float32)
-    pad = profile.pad_samples(rate_hz, x_mv.shape[-1])
-    out = _filters.sosfiltfilt(sections, np.asarray(x_mv, np.float64), axis=-1, padlen=pad)
-    return np.asarray(out, np.float32)
+    x = np.ascontiguousarray(x_mv, np.float32)
+    samples = x.shape[-1]
+    if samples == 1:  # a constant, of which nothing is known before or after
+        return x * np.float32(profile.response(np.zeros(1), rate_hz)[0])
+    plan = plan_for(profile, rate_hz, samples)
+    if plan is None or x.size == 0:
+        return x.copy()
+    rows, out = x.reshape(-1, samples), np.empty_like(x)
+    out_rows = out.reshape(-1, samples)
+    many = max(1, CHUNK_SAMPLES // samples)
+    for first in range(0, len(rows), many):
+        _filter(rows[first : first + many], plan, out_rows[first : first + many])
+    return out
+
+
+def _filter(x: Float32, plan: Plan, out: Float32) -> None:
+    rows, samples = x.shape
+    n, block = plan.turn.shape[0], plan.block
+    reach = len(plan.before)
+    head, tail = x[:, :reach], x[:, samples - reach :]
+    if plan.appended:
+        mirror = x[:, samples - 1 - plan.appended : samples - 1][:, ::-1]
+        x = np.concatenate([x, 2 * x[:, -1:] - mirror], axis=1)
+    blocks = x.reshape(-1, block)
+    left = _product(blocks, plan.memories).reshape(rows * plan.groups, -1)
+    by_group = (left @ plan.leaving).reshape(rows, plan.groups, 2, n)
+    past, end = _carry(np.matmul(head, plan.before), by_group[:, :, 0], plan.onwards)
+    turned = np.matmul(tail, plan.after) + np.matmul(end, plan.turn)
+    future, _ = _carry(turned, by_group[:, ::-1, 1], plan.onwards)
+    found = np.stack([past, future[:, ::-1]], axis=2).reshape(rows * plan.groups, 2 * n)
+    states = left @ plan.within
+    states += found @ plan.entering
+    joined = np.empty((len(blocks), block + 2 * n), np.float32)
+    joined[:, :block] = blocks
+    joined[:, block:] = states.reshape(len(blocks), 2 * n)
+    if plan.appended:
+        out[:] = _product(joined, plan.output).reshape(rows, -1)[:, :samples]
+    else:
+        _product(joined, plan.output, out.reshape(-1, block))
+
+
+def _carry(start: Float32, left: Float32, onwards: Float32) -> tuple[Float32, Float32]:
+    """Memory that enters [rows, n] and what groups leave [rows, groups, n] to what they find, and the end."""
+    rows, groups, n = left.shape
+    found = np.empty((rows, groups, n), np.float32)
+    for first in range(0, groups, GROUPS_AT_ONCE):
+        some = left[:, first : first + GROUPS_AT_ONCE]
+        width = (some.shape[1] + 1) * n
+        given = np.concatenate([start[:, None], some], axis=1).reshape(rows, width)
+        states = (given @ onwards[:width, :width]).reshape(rows, -1, n)
+        found[:, first : first + GROUPS_AT_ONCE] = states[:, :-1]
+        start = states[:, -1]
+    return found, start
+
+
+def _product(x: Float32, matrix: Float32, out: Float32 | None = None) -> Float32:
+    """x @ matrix in pieces of rows."""
+    whole = len(x) // ROWS_AT_ONCE * ROWS_AT_ONCE
+    out = np.empty((len(x), matrix.shape[1]), np.float32) if out is None else out
+    pieces = (-1, ROWS_AT_ONCE)
+    np.matmul(x[:whole].reshape(*pieces, x.shape[1]), matrix, out=out[:whole].reshape(*pieces, out.shape[1]))
+    np.matmul(x[whole:], matrix, out=out[whole:])
+    return out

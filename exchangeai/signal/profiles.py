@@ -52,7 +52,7 @@ class Profile:
         than the signal can give, `samples` - 1.
         """
         seconds = 1 / self.highpass_hz if self.highpass_hz else SETTLING_S
-        return max(0, min(samples - 1, round(seconds * rate_hz)))
+        return min(samples - 1, max(1, round(seconds * rate_hz)))
 
     def zpk(self, rate_hz: float) -> tuple[Complex, Complex, float]:
         """Zeros, poles and gain of one pass (Butterworth by the bilinear transform; second-order notch).

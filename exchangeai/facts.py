@@ -19,6 +19,8 @@ class Task(StrEnum):
 
     MULTI_LABEL = "multi_label"
     SINGLE_LABEL = "single_label"
+    REGRESSION = "regression"
+    """Numbers, one or several for each recording."""
 
 
 class DatasetState(StrEnum):

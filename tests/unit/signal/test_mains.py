@@ -66,8 +66,8 @@ def test_the_notch_at_what_was_found_takes_it_out() -> None:
     loud = hum(an_ecg(500), 60, 500, amplitude_mv=0.2)
     found = detect(loud, 500)
     assert found == 60
-    profile = PROFILES["measure"].with_notch(found)
-    cured, clean = zero_phase(loud, 500, profile), zero_phase(an_ecg(500), 500, profile)
+    notch = PROFILES["model"].with_notch(found)
+    cured, clean = zero_phase(loud, 500, notch), zero_phase(an_ecg(500), 500, notch)
     assert detect(cured, 500) is None
-    # The reflection turns the phase, and the narrow notch takes most of a second to settle.
+    # The reflection turns the phase of the hum, and the narrow notch takes most of a second to settle.
     assert np.abs(cured - clean)[:, 500:-500].max() < 0.01

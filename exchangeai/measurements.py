@@ -20,7 +20,8 @@ class LeadQuality:
 
     lead: str
     flags: tuple[str, ...] = ()
-    """`missing`, `derived`, `flat`, `saturated`, `gaps`; empty when nothing is wrong."""
+    """`missing`, `derived`, `flat`, `saturated`, `lead_off`, `gaps`, `baseline_wander`, `mains_noise`,
+    `muscle_noise`; empty when nothing is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,12 @@ class Quality:
     """Why the verdict is not `analysable`, in words for people."""
     leads: tuple[LeadQuality, ...] = ()
     """One entry for each of the twelve leads, in tensor order."""
+    flags: tuple[str, ...] = ()
+    """What concerns several leads: `wrong_unit`, `duplicated_leads`, `limb_lead_residual`, `pacing_spikes`,
+    `exchanged_RA_LA` and other exchanges of electrodes."""
+    acceptable_probability: float | None = None
+    """Probability (0 to 1) that people would accept the signal for diagnosis; below 0.5 they would record
+    again. 0 for what is not analysable; None where it was not worked out."""
 
 
 @dataclass(frozen=True, kw_only=True)

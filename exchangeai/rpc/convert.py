@@ -164,6 +164,8 @@ def quality_to_proto(quality: Quality) -> measurements_pb2.Quality:
         verdict=_VERDICT[quality.verdict],
         reasons=quality.reasons,
         leads=[measurements_pb2.LeadQuality(lead=x.lead, flags=x.flags) for x in quality.leads],
+        flags=quality.flags,
+        acceptable_probability=quality.acceptable_probability,
     )
 
 

@@ -31,14 +31,18 @@ class Measurements(_message.Message):
     def __init__(self, heart_rate_bpm: _Optional[float] = ..., r_peaks_s: _Optional[_Iterable[float]] = ..., lead: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Quality(_message.Message):
-    __slots__ = ("verdict", "reasons", "leads")
+    __slots__ = ("verdict", "reasons", "leads", "flags", "acceptable_probability")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     LEADS_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTABLE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     verdict: QualityVerdict
     reasons: _containers.RepeatedScalarFieldContainer[str]
     leads: _containers.RepeatedCompositeFieldContainer[LeadQuality]
-    def __init__(self, verdict: _Optional[_Union[QualityVerdict, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., leads: _Optional[_Iterable[_Union[LeadQuality, _Mapping]]] = ...) -> None: ...
+    flags: _containers.RepeatedScalarFieldContainer[str]
+    acceptable_probability: float
+    def __init__(self, verdict: _Optional[_Union[QualityVerdict, str]] = ..., reasons: _Optional[_Iterable[str]] = ..., leads: _Optional[_Iterable[_Union[LeadQuality, _Mapping]]] = ..., flags: _Optional[_Iterable[str]] = ..., acceptable_probability: _Optional[float] = ...) -> None: ...
 
 class LeadQuality(_message.Message):
     __slots__ = ("lead", "flags")

@@ -66,6 +66,8 @@ def quality_view(q: measurements_pb2.Quality) -> Quality:
         verdict=_VERDICT.get(q.verdict, Verdict.NOT_ANALYSABLE),
         reasons=tuple(q.reasons),
         leads=tuple(LeadQuality(lead=x.lead, flags=tuple(x.flags)) for x in q.leads),
+        flags=tuple(q.flags),
+        acceptable_probability=q.acceptable_probability if q.HasField("acceptable_probability") else None,
     )
 
 

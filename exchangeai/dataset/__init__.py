@@ -1,5 +1,6 @@
 """Data sets at rest: shards of windows with labels, and the manifest; the preprocess → trainer contract."""
 
+from exchangeai.dataset.croissant import croissant_key, encode_croissant
 from exchangeai.dataset.fetch import FileSource, download
 from exchangeai.dataset.manifest import (
     MANIFEST_VERSION,
@@ -43,8 +44,10 @@ __all__ = [
     "ShardFile",
     "ShardWriter",
     "WindowArray",
+    "croissant_key",
     "decode_manifest",
     "download",
+    "encode_croissant",
     "encode_manifest",
     "epoch_groups",
     "epoch_order",

@@ -27,7 +27,7 @@ def epoch_groups(
     random = np.random.default_rng((seed, epoch))
     if len(shard_rows) <= shards_at_once:
         return [random.permutation(sum(shard_rows))] if shard_rows else []
-    ends = np.cumsum(shard_rows, dtype=np.int64).tolist()
+    ends: list[int] = np.cumsum(shard_rows, dtype=np.int64).tolist()
     drawn = random.permutation(len(shard_rows))
     groups: list[npt.NDArray[np.int64]] = []
     for begin in range(0, len(drawn), shards_at_once):

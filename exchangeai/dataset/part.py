@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as _untyped  # pyright: ignore[reportMissingTypeStubs]
 
-from exchangeai.dataset.manifest import PARTS, DatasetManifest
+from exchangeai.dataset.manifest import PARTS, DatasetManifest, Shard
 from exchangeai.dataset.shards import WINDOW_SHAPE, WINDOW_VALUES, label_dtype, schema
 from exchangeai.errors import ContractViolation
 
@@ -131,24 +131,15 @@ def open_part(
     if part not in manifest.parts:
         raise ContractViolation(f"a data set has the parts {', '.join(PARTS)}, not {part!r}")
     classes = len(manifest.classes)
-    wanted = schema(classes, manifest.task)
     batches: list[Any] = []
     files: list[ShardFile] = []
     first = 0
     for shard in manifest.parts[part].shards:
-        name = shard.key.rpartition("/")[2]
-        try:
-            source: Any = pa.memory_map(str(folder / name), "r")
-            base: int = source.read_buffer(1).address
-            reader: Any = pa.ipc.open_file(source)
-            found = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        except (OSError, pa.ArrowInvalid) as e:
-            raise ContractViolation(f"the shard {name} cannot be read ({type(e).__name__})") from e
-        if not reader.schema.equals(wanted) or sum(x.num_rows for x in found) != shard.rows:
-            raise ContractViolation(f"the shard {name} has other columns or rows than the manifest says")
-        batches.extend(found)
+        path = folder / shard.key.rpartition("/")[2]
+        found, base = open_shard(folder, manifest, shard)
         offsets = np.concatenate([np.empty(0, np.int64), *(_offsets(x, base) for x in found)])
-        files.append(ShardFile(path=folder / name, first=first, rows=shard.rows, offsets=offsets))
+        files.append(ShardFile(path=path, first=first, rows=shard.rows, offsets=offsets))
+        batches.extend(found)
         first += shard.rows
     return Part(
         values=WindowArray([_values(x, "window").reshape(-1, *WINDOW_SHAPE) for x in batches]),
@@ -163,6 +154,25 @@ def open_part(
     )
 
 
+def open_shard(folder: Path, manifest: DatasetManifest, shard: Shard) -> tuple[list[Any], int]:
+    """(Arrow record batches of a shard, the address at which its file is mapped).
+
+    Raises ContractViolation when it is damaged.
+    """
+    name = shard.key.rpartition("/")[2]
+    try:
+        source: Any = pa.memory_map(str(folder / name), "r")
+        base: int = source.read_buffer(1).address
+        reader: Any = pa.ipc.open_file(source)
+        found = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    except (OSError, pa.ArrowInvalid) as e:
+        raise ContractViolation(f"the shard {name} cannot be read ({type(e).__name__})") from e
+    wanted = schema(len(manifest.classes), manifest.task)
+    if not reader.schema.equals(wanted) or sum(x.num_rows for x in found) != shard.rows:
+        raise ContractViolation(f"the shard {name} has other columns or rows than the manifest says")
+    return found, base
+
+
 def _values(batch: Any, name: str) -> npt.NDArray[Any]:
     column = batch.column(name)
     flat = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
@@ -172,7 +182,8 @@ def _values(batch: Any, name: str) -> npt.NDArray[Any]:
 def _offsets(batch: Any, base: int) -> npt.NDArray[np.int64]:
     """Where in its file, mapped at `base`, each window of a batch begins."""
     begin: int = _values(batch, "window").__array_interface__["data"][0]
-    return begin - base + _ROW_BYTES * np.arange(batch.num_rows)
+    rows: int = batch.num_rows
+    return begin - base + _ROW_BYTES * np.arange(rows, dtype=np.int64)
 
 
 def _joined(batches: Sequence[Any], name: str, dtype: Any) -> npt.NDArray[Any]:

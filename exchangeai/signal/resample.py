@@ -36,9 +36,8 @@ MAX_FACTOR = 15_000
 other ratio is off by less than one sample in 14 million."""
 MIN_RATE_HZ = 5.0
 MAX_RATE_HZ = 1_000_000.0
-OUTPUTS_UP = 100
-OUTPUTS_DOWN = 50
-"""Outputs of one product; measured. They divide 5000, so that a window of 10 s needs no cutting."""
+OUTPUTS = 50
+"""Made by one product; measured. It divides 5000, so that a window of 10 s needs no cutting."""
 CHUNK_SAMPLES = 120_000
 """Outputs worked on at a time: with the inputs around them they stay in a core's cache."""
 
@@ -128,12 +127,11 @@ def _mirrored(x: Float32, before: int, after: int) -> Float32:
 def _plan(up: int, down: int) -> _Plan:
     taps, half = _filter(up, down)
     reach = -(-half // up)
-    made = OUTPUTS_UP if up > down else OUTPUTS_DOWN
-    repeats = max(1, made // up)
+    repeats = max(1, OUTPUTS // up)
     outputs = repeats * up
     parts: list[tuple[int, int, Float32]] = []
-    for first in range(0, outputs, made):
-        last = min(first + made, outputs) - 1
+    for first in range(0, outputs, OUTPUTS):
+        last = min(first + OUTPUTS, outputs) - 1
         begin, end = -((half - first * down) // up), (last * down + half) // up
         inputs: npt.NDArray[np.int64] = np.arange(begin, end + 1, dtype=np.int64)[:, None] * up
         tap = half + np.arange(first, last + 1, dtype=np.int64) * down - inputs

@@ -80,6 +80,12 @@ def blocks_of(leads_mv: npt.NDArray[np.float32], rate_hz: float) -> Blocks:
     )
 
 
+def median(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Upper median along the last axis."""
+    middle = values.shape[-1] // 2
+    return np.partition(values, middle, axis=-1)[..., middle]
+
+
 def _roughness(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """From [samples of a block, leads, blocks]; below 200 Hz over two blocks at a time, as it takes at least
     four samples to go up and down."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.signal.blocks import Blocks
+from exchangeai.signal.blocks import Blocks, median
 
 TALLEST = 3.0
 """A block's slope counts at most this many times the lead's typical QRS slope, so that one artefact neither
@@ -55,14 +55,14 @@ def lead_seconds(
     compared
     with: independent and present.
     """
-    level = _median(blocks.seconds(blocks.mean))
+    level = median(blocks.seconds(blocks.mean))
     steps = np.abs(np.diff(level, axis=1))
     step = np.zeros_like(level)
     step[:, 1:] = steps
     np.maximum(step[:, :-1], steps, out=step[:, :-1])
     return LeadSeconds(
         span_mv=blocks.seconds(blocks.high).max(-1) - blocks.seconds(blocks.low).min(-1),
-        roughness_mv=_median(blocks.seconds(blocks.roughness)),
+        roughness_mv=median(blocks.seconds(blocks.roughness)),
         step_mv=step,
         agreement=_agreement(blocks, moves, witnesses),
         constant=blocks.seconds(blocks.constant).mean(-1, dtype=np.float32),
@@ -80,12 +80,6 @@ def relative_movement(blocks: Blocks) -> npt.NDArray[np.float32]:
     at = int(0.9 * (steep.shape[1] - 1))
     typical = np.partition(steep, at, axis=1)[:, at, None]
     return np.minimum(steep / (typical + np.float32(_TINY_MV)), np.float32(TALLEST))
-
-
-def _median(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Upper median along the last axis."""
-    middle = values.shape[-1] // 2
-    return np.partition(values, middle, axis=-1)[..., middle]
 
 
 def _agreement(

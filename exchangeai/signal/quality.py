@@ -12,6 +12,7 @@ from exchangeai.recording import Recording
 from exchangeai.signal.acceptability import acceptable_probability
 from exchangeai.signal.lead_faults import UNUSABLE, faults, unit_problem
 from exchangeai.signal.lead_pairs import LIMB_RESIDUAL_MV
+from exchangeai.signal.reversal import exchanged_electrodes
 from exchangeai.signal.survey import INDEPENDENT, Survey, survey
 from exchangeai.signal.windows import Windows
 
@@ -37,11 +38,11 @@ MIN_SPIKES = 4
 def assess(recording: Recording, windows: Windows) -> Quality:
     """Judge a recording; `windows` says which leads are missing or derived.
 
-    NOT_ANALYSABLE: fewer than 6 usable leads, shorter than 2 s, sampled below 50 Hz, or amplitudes that
-    mean a wrong unit. LIMITED: a lead is missing or unusable, has gaps or repeats another, electrodes seem
-    exchanged, the recording is shorter than 5 s, or people would probably not accept its signal. Noise of
-    single leads and the other flags alone are no objection. A derived lead has the flags of I and II, and
-    `derived`.
+    NOT_ANALYSABLE: fewer than 6 usable leads, shorter than 2 s, sampled below 50 Hz, amplitudes that
+    mean a wrong unit, or limb electrodes exchanged so that the frontal plane is wrong. LIMITED: a lead is
+    missing or unusable, has gaps or repeats another, other electrodes seem exchanged, the recording is
+    shorter than 5 s, or people would probably not accept its signal. Noise of single leads and the other
+    flags alone are no objection. A derived lead has the flags of I and II, and `derived`.
     """
     seen = survey(recording)
     if seen is None:
@@ -55,13 +56,20 @@ def assess(recording: Recording, windows: Windows) -> Quality:
     leads = _lead_flags(windows, seen, unit is not None)
     refusals = _refusals(recording, leads, unit, seen)
     probability = 0.0 if refusals else acceptable_probability(seen.seconds.of(INDEPENDENT))
-    cautions = _cautions(recording, leads, seen, probability if not refusals else 1.0)
+    # In what people would record again artefacts look like exchanged electrodes.
+    checked = seen.beat_mv if probability >= ACCEPTABLE else None
+    exchange = None if checked is None else exchanged_electrodes(checked, seen.block_rate_hz)
+    cautions = _cautions(recording, leads, seen, None if refusals else probability)
+    if exchange:
+        which = "limb electrodes" if exchange.of_limbs else "chest electrodes"
+        named = f"{which} seem to be exchanged, most likely {' and '.join(exchange.electrodes)}"
+        (refusals if exchange.misleads else cautions).append(named)
     verdict = Verdict.NOT_ANALYSABLE if refusals else Verdict.LIMITED if cautions else Verdict.ANALYSABLE
     return Quality(
         verdict=verdict,
         reasons=(*refusals, *cautions),
         leads=tuple(LeadQuality(lead=name, flags=leads[name]) for name in STANDARD_12),
-        flags=_record_flags(recording, seen, unit is not None),
+        flags=(*_record_flags(recording, seen, unit is not None), *([exchange.flag] if exchange else [])),
         acceptable_probability=round(probability, 3),
     )
 
@@ -116,7 +124,7 @@ def _refusals(
 
 
 def _cautions(
-    recording: Recording, flags: dict[str, tuple[str, ...]], seen: Survey, probability: float
+    recording: Recording, flags: dict[str, tuple[str, ...]], seen: Survey, probability: float | None
 ) -> list[str]:
     def having(flag: str) -> str:
         return ", ".join(n for n, f in flags.items() if flag in f and "derived" not in f)
@@ -129,7 +137,7 @@ def _cautions(
     reasons += [f"{STANDARD_12[a]} and {STANDARD_12[b]} are the same signal" for a, b in seen.same]
     if MIN_DURATION_S <= recording.duration_s < SHORT_DURATION_S:
         reasons.append(f"the recording lasts only {recording.duration_s:.1f} s")
-    if probability < ACCEPTABLE:
+    if probability is not None and probability < ACCEPTABLE:
         noisy = [x for x in ("baseline_wander", "mains_noise", "muscle_noise") if having(x)]
         named = "; ".join(f"{x.replace('_', ' ')}: {having(x)}" for x in noisy)
         reasons.append("people would probably record it again" + (f" ({named})" if named else ""))

@@ -20,6 +20,7 @@ from exchangeai.signal.lead_pairs import limb_residual_mv, same_leads
 from exchangeai.signal.lead_seconds import LeadSeconds, lead_seconds, relative_movement
 from exchangeai.signal.mains import mains_amplitude_mv
 from exchangeai.signal.pacing import pacing_spikes
+from exchangeai.signal.typical_beat import beat_blocks, typical_beat
 
 STRETCH_S = 60
 """Seconds that are looked at together: a day of twelve leads does not fit into memory several times."""
@@ -55,6 +56,11 @@ class Survey:
     """Rows that hold the same signal."""
     limb_residual_mv: float
     """How far the stored limb leads are from adding up."""
+    beat_mv: npt.NDArray[np.float32] | None
+    """Typical beat of the first stretch, [I II V1-V6, 37]; None when one of these leads is absent or stands
+    still, or there are too few beats."""
+    block_rate_hz: float
+    """Steps of that beat per second."""
 
 
 def survey(recording: Recording) -> Survey | None:
@@ -114,9 +120,11 @@ def _stretch(values: npt.NDArray[np.float32], rate_hz: float, absent: npt.NDArra
     blocks = blocks_of(values, rate_hz)
     witnesses = np.zeros(len(values), np.bool_)
     witnesses[list(INDEPENDENT)] = present[list(INDEPENDENT)]
-    seconds = lead_seconds(blocks, relative_movement(blocks), witnesses)
+    moves = relative_movement(blocks)
+    seconds = lead_seconds(blocks, moves, witnesses)
     constant = blocks.constant
     moving = present & (constant.mean(1) < 1)
+    complete = bool(moving[list(INDEPENDENT)].all())
     return Survey(
         present=present,
         absent=absent,
@@ -127,6 +135,8 @@ def _stretch(values: npt.NDArray[np.float32], rate_hz: float, absent: npt.NDArra
         spikes=pacing_spikes(values[present], rate_hz).size,
         same=tuple(same_leads(blocks, moving)),
         limb_residual_mv=limb_residual_mv(blocks, present),
+        beat_mv=typical_beat(blocks, beat_blocks(moves, witnesses), INDEPENDENT) if complete else None,
+        block_rate_hz=blocks.rate_hz,
     )
 
 
@@ -173,4 +183,6 @@ def _joined(parts: list[Survey]) -> Survey:
         spikes=sum(x.spikes for x in parts),
         same=tuple(sorted(set(parts[0].same).intersection(*(x.same for x in parts)))),
         limb_residual_mv=max(x.limb_residual_mv for x in parts),
+        beat_mv=parts[0].beat_mv,
+        block_rate_hz=parts[0].block_rate_hz,
     )

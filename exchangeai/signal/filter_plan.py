@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.signal.modes import Complex, Modes, Real, two_way_modes
+from exchangeai.signal.modes import Complex, Modes, Real, powers_of, two_way_modes
 from exchangeai.signal.profiles import Profile
 
 Float32 = npt.NDArray[np.float32]
@@ -25,14 +25,11 @@ slower."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """Matrices for signals of one length; memories are rows [past n | future n]."""
+class Kernel:
+    """What signals of every length share; memories are rows [past n | future n]."""
 
     block: int
     group: int
-    groups: int
-    appended: int
-    """Samples of the reflection at the end that are filtered along to fill the last group."""
     memories: Float32
     """[block, 2n]: input of a block to what it leaves behind."""
     within: Float32
@@ -45,6 +42,16 @@ class Plan:
     """[(g + 1) n, (g + 1) n]: what enters and what g groups leave, to what each and the next find."""
     output: Float32
     """[block + 2n, block]: input and both memories of a block to its output."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """How signals of one length are filtered."""
+
+    kernel: Kernel
+    groups: int
+    appended: int
+    """Samples of the reflection at the end that are filtered along to fill the last group."""
     before: Float32
     """[pad + 1, n]: first samples to the past's memory at the first."""
     after: Float32
@@ -55,43 +62,55 @@ class Plan:
 
 @lru_cache(maxsize=64)
 def plan_for(profile: Profile, rate_hz: float, samples: int) -> Plan | None:
-    """Of `Profile.zpk` at this rate, at least two samples; None when the profile filters nothing.
+    """Of `Profile.zpk` at this rate, at least two samples; None when there is nothing to filter.
 
     Raises InvalidArgument when the rate or the profile's band is impossible.
     """
-    zeros, poles, gain = profile.zpk(rate_hz)
-    if len(poles) == 0 or samples == 0:
+    modes = _modes(profile, rate_hz)
+    if modes is None or samples == 0:
         return None
-    modes = two_way_modes(zeros, poles, gain)
     pad = profile.pad_samples(rate_hz, samples)
     block, group = _layout(samples, pad)
     groups = -(-samples // (block * group))
     appended = groups * block * group - samples
-    n = modes.size
-    at = np.arange(block)[:, None]
-    nearest_last = modes.memory(modes.poles ** (block - 1 - at))
-    fades = [modes.step(block * i) for i in range(group + 1)]
-    within = _triangle([np.zeros((n, n)), *fades[:group]], group)
-    entering = np.concatenate(fades[:group], axis=1)
-    leaving = np.concatenate(fades[group - 1 :: -1], axis=0)
-    further = [modes.step(block * group * i) for i in range(min(groups, GROUPS_AT_ONCE) + 1)]
-    response = modes.impulse_response(block)
-    read = modes.readout(modes.two_way * modes.poles**at)
     after, turn = _turning(modes, pad, appended)
     return Plan(
-        block=block,
-        group=group,
+        kernel=_kernel(profile, rate_hz, block, group),
         groups=groups,
         appended=appended,
-        memories=_single(np.concatenate([nearest_last, nearest_last[::-1]], axis=1)),
-        within=_single(_interleaved(within.reshape(group, n, group, n))),
-        entering=_single(_interleaved(entering.reshape(1, n, group, n))),
-        leaving=_single(_interleaved(leaving.reshape(group, n, 1, n))),
-        onwards=_single(_triangle(further, len(further))),
-        output=_single(np.concatenate([response[np.abs(at - at.T)], read.T, read[::-1].T])),
         before=_single(_starting(modes, pad)),
         after=_single(after),
         turn=_single(turn),
+    )
+
+
+@lru_cache(maxsize=32)
+def _modes(profile: Profile, rate_hz: float) -> Modes | None:
+    zeros, poles, gain = profile.zpk(rate_hz)
+    return two_way_modes(zeros, poles, gain) if len(poles) else None
+
+
+@lru_cache(maxsize=32)
+def _kernel(profile: Profile, rate_hz: float, block: int, group: int) -> Kernel:
+    modes = _modes(profile, rate_hz)
+    assert modes is not None
+    n = modes.size
+    lags = np.abs(np.arange(block)[:, None] - np.arange(block))
+    powers = powers_of(modes.poles, block)
+    nearest_last = modes.memory(powers[::-1])
+    fades = [modes.step(block * i) for i in range(group)]
+    within = _triangle([np.zeros((n, n)), *fades], group)
+    further = [modes.step(block * group * i) for i in range(GROUPS_AT_ONCE + 1)]
+    read = modes.readout(modes.two_way * powers)
+    return Kernel(
+        block=block,
+        group=group,
+        memories=_single(np.concatenate([nearest_last, nearest_last[::-1]], axis=1)),
+        within=_single(_interleaved(within.reshape(group, n, group, n))),
+        entering=_single(_interleaved(np.concatenate(fades, axis=1).reshape(1, n, group, n))),
+        leaving=_single(_interleaved(np.concatenate(fades[::-1]).reshape(group, n, 1, n))),
+        onwards=_single(_triangle(further, len(further))),
+        output=_single(np.concatenate([modes.impulse_response(block)[lags], read.T, read[::-1].T])),
     )
 
 
@@ -106,7 +125,7 @@ def _layout(samples: int, pad: int) -> tuple[int, int]:
 
 def _starting(modes: Modes, pad: int) -> Real:
     """[pad + 1, n]: first samples to the memory of the reflection before them, and of its end for ever."""
-    powers = modes.poles ** np.arange(pad + 1)[:, None]
+    powers = powers_of(modes.poles, pad + 1)
     out = np.zeros((pad + 1, len(modes.poles)), np.complex128)
     out[1:] = -powers[:-1]
     for_ever = powers[pad] / (1 - modes.poles)
@@ -124,7 +143,7 @@ def _turning(modes: Modes, pad: int, appended: int) -> tuple[Real, Real]:
     """
     poles, h = modes.to_all_poles(modes.poles), modes.to_all_poles(modes.one_way)
     left = pad - appended
-    powers = poles ** np.arange(left + 1)[:, None]
+    powers = powers_of(poles, left + 1)
 
     def folded(weights: Complex) -> Complex:
         """Weights of the reflection's first samples after the appended to those of the signal's last."""

@@ -48,28 +48,27 @@ def zero_phase(x_mv: npt.NDArray[np.float32], rate_hz: float, profile: Profile) 
 
 def _filter(x: Float32, plan: Plan, out: Float32) -> None:
     rows, samples = x.shape
-    n, block = plan.turn.shape[0], plan.block
-    reach = len(plan.before)
+    kernel, n, reach = plan.kernel, len(plan.turn), len(plan.before)
     head, tail = x[:, :reach], x[:, samples - reach :]
     if plan.appended:
         mirror = x[:, samples - 1 - plan.appended : samples - 1][:, ::-1]
         x = np.concatenate([x, 2 * x[:, -1:] - mirror], axis=1)
-    blocks = x.reshape(-1, block)
-    left = _product(blocks, plan.memories).reshape(rows * plan.groups, -1)
-    by_group = (left @ plan.leaving).reshape(rows, plan.groups, 2, n)
-    past, end = _carry(np.matmul(head, plan.before), by_group[:, :, 0], plan.onwards)
+    blocks = x.reshape(-1, kernel.block)
+    left = _product(blocks, kernel.memories).reshape(rows * plan.groups, -1)
+    by_group = (left @ kernel.leaving).reshape(rows, plan.groups, 2, n)
+    past, end = _carry(np.matmul(head, plan.before), by_group[:, :, 0], kernel.onwards)
     turned = np.matmul(tail, plan.after) + np.matmul(end, plan.turn)
-    future, _ = _carry(turned, by_group[:, ::-1, 1], plan.onwards)
+    future, _ = _carry(turned, by_group[:, ::-1, 1], kernel.onwards)
     found = np.stack([past, future[:, ::-1]], axis=2).reshape(rows * plan.groups, 2 * n)
-    states = left @ plan.within
-    states += found @ plan.entering
-    joined = np.empty((len(blocks), block + 2 * n), np.float32)
-    joined[:, :block] = blocks
-    joined[:, block:] = states.reshape(len(blocks), 2 * n)
+    memories = left @ kernel.within
+    memories += found @ kernel.entering
+    joined = np.empty((len(blocks), kernel.block + 2 * n), np.float32)
+    joined[:, : kernel.block] = blocks
+    joined[:, kernel.block :] = memories.reshape(len(blocks), 2 * n)
     if plan.appended:
-        out[:] = _product(joined, plan.output).reshape(rows, -1)[:, :samples]
+        out[:] = _product(joined, kernel.output).reshape(rows, -1)[:, :samples]
     else:
-        _product(joined, plan.output, out.reshape(-1, block))
+        _product(joined, kernel.output, out.reshape(-1, kernel.block))
 
 
 def _carry(start: Float32, left: Float32, onwards: Float32) -> tuple[Float32, Float32]:

@@ -64,11 +64,8 @@ class Modes:
 
     def impulse_response(self, samples: int) -> Real:
         """Both passes' response at lags 0 to `samples` - 1; the other side is the same."""
-        lags = np.arange(samples)[:, None]
-        powers = self.poles ** np.maximum(lags - 1, 0)
-        out = np.sum(np.where(self._is_real, 1, 2) * (self.two_way * powers).real, axis=-1)
-        out[0] = self.centre
-        return out
+        one_side = (self.two_way * powers_of(self.poles, samples - 1)).real
+        return np.append(self.centre, one_side @ np.where(self._is_real, 1.0, 2.0))
 
     def to_all_poles(self, kept: Complex) -> Complex:
         """[..., m] to [..., n]: the conjugates appended."""
@@ -96,6 +93,13 @@ class Modes:
         out = np.zeros((self.size, len(self.poles)), np.complex128)
         out[np.arange(self.size), self._mode] = np.where(self._imaginary, 1j, 1)
         return out
+
+
+def powers_of(poles: Complex, count: int) -> Complex:
+    """[count, poles]: powers 0 to `count` - 1; by multiplication, which is faster than logarithms."""
+    steps = np.broadcast_to(poles, (count, len(poles))).copy()
+    steps[:1] = 1
+    return np.multiply.accumulate(steps, axis=0)
 
 
 def two_way_modes(zeros: Complex, poles: Complex, gain: float) -> Modes:

@@ -1,5 +1,8 @@
 """A profile's band is what it says, at every rate."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -68,3 +71,14 @@ def test_the_reflection_fits_into_the_signal(samples: int) -> None:
     for profile in PROFILES.values():
         for rate_hz in (12.8, 500.0, 2000.0):
             assert 0 <= profile.pad_samples(rate_hz, samples) < samples
+
+
+@pytest.mark.parametrize(
+    "folder", ["exchangeai", "services/preprocess", "services/trainer", "services/inference"]
+)
+def test_display_filters_reach_neither_measurements_nor_models(folder: str) -> None:
+    root = Path(__file__).parents[3]
+    own = root / "exchangeai" / "signal" / "profiles.py"
+    modules = [x for x in (root / folder).rglob("*.py") if x != own]
+    assert modules
+    assert [x for x in modules if re.search(r"""["']display """, x.read_text("utf-8"))] == []

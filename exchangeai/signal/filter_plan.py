@@ -59,6 +59,11 @@ class Plan:
     turn: Float32
     """[n, n]: the past's memory after the last sample to the future's memory there."""
 
+    @property
+    def blocks(self) -> int:
+        """Of one lead."""
+        return self.groups * self.kernel.group
+
 
 @lru_cache(maxsize=64)
 def plan_for(profile: Profile, rate_hz: float, samples: int) -> Plan | None:

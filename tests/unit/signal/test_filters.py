@@ -145,3 +145,13 @@ def test_a_band_with_a_double_pole_is_refused_and_says_what_to_do() -> None:
             rate_hz,
             Profile(name="x", highpass_hz=low_hz, lowpass_hz=high_hz, corner_db=6),
         )
+
+
+def test_the_result_can_go_where_it_is_wanted() -> None:
+    x = wandering(24, 5000, 500).reshape(2, 12, 5000)
+    whole = np.zeros((5, 12, 5000), np.float32)
+    for profile in (BENCHMARK, PROFILES["model"]):
+        returned = zero_phase(x, 500, profile, out=whole[2:4])
+        assert np.shares_memory(returned, whole)
+        np.testing.assert_array_equal(whole[2:4], zero_phase(x, 500, profile))
+        assert not whole[[0, 1, 4]].any()

@@ -42,7 +42,7 @@ def zero_phase(
     if plan is None or x.size == 0:
         out[...] = x
         return out
-    rows, out_rows = x.reshape(-1, samples), out.reshape(-1, samples)
+    rows, out_rows = x.reshape(-1, samples), np.reshape(out, (-1, samples), copy=False)
     many = max(1, min(len(rows), CHUNK_SAMPLES // samples))
     # Made once, so that it stays in the cache: new memory for each chunk would cost a sixth of the time.
     space = np.empty((many * plan.blocks, plan.kernel.output.shape[0]), np.float32)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,8 @@ from exchangeai.errors import ContractViolation
 
 pa: Any = _untyped
 _ROW_BYTES = 2 * WINDOW_VALUES
+_ASKED_BYTES = 4 * _ROW_BYTES
+"""Linux cuts a request off at what the device takes at once, often 512 KiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +120,8 @@ class Part:
                 continue
             descriptor = os.open(file.path, os.O_RDONLY)
             try:
-                for offset in file.offsets[here - file.first].tolist():
-                    os.posix_fadvise(descriptor, offset, _ROW_BYTES, os.POSIX_FADV_WILLNEED)
+                for offset, count in _runs(file.offsets[here - file.first]):
+                    os.posix_fadvise(descriptor, offset, count, os.POSIX_FADV_WILLNEED)
             finally:
                 os.close(descriptor)
 
@@ -177,6 +179,17 @@ def _values(batch: Any, name: str) -> npt.NDArray[Any]:
     column = batch.column(name)
     flat = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
     return flat.to_numpy(zero_copy_only=True)
+
+
+def _runs(offsets: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """(offset, bytes) of neighbours together, as far as systems read ahead for one request."""
+    begin = end = int(offsets[0])
+    for offset in offsets.tolist():
+        if end > begin and (offset != end or end - begin >= _ASKED_BYTES):
+            yield begin, end - begin
+            begin = offset
+        end = offset + _ROW_BYTES
+    yield begin, end - begin
 
 
 def _offsets(batch: Any, base: int) -> npt.NDArray[np.int64]:

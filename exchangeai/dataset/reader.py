@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from exchangeai.dataset.order import SHARDS_AT_ONCE, epoch_groups
 from exchangeai.dataset.part import Part
 from exchangeai.dataset.shards import WINDOW_SHAPE
 
-_PIECE_BYTES = 4 << 20
+_ASKED_AT_ONCE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,48 +28,45 @@ class Batch:
 
 
 def read_epoch(
-    part: Part, batch_size: int, *, seed: int, epoch: int, shards_at_once: int = SHARDS_AT_ONCE
+    part: Part,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    shards_at_once: int = SHARDS_AT_ONCE,
+    out: npt.NDArray[np.float32] | None = None,
 ) -> Iterator[Batch]:
     """Every window once, in the order of `epoch_order`; the last batch may be smaller.
 
-    While a group of shards is used, a thread reads the next group from beginning to end, so that its
-    windows are in memory when their turn comes. Close the iterator, or exhaust it, to end the thread.
+    While a group of shards is used, a thread asks the system to read the next group, window after window
+    in the order of the files, so that it is in memory when its turn comes; what is there already costs next
+    to nothing. Close the iterator, or exhaust it, to end the thread. `out`, float32 [batch_size, 12, 5000],
+    holds the batches, so that every epoch can use the same memory.
     """
     groups = epoch_groups([x.rows for x in part.files], seed, epoch, shards_at_once)
-    out = np.empty((batch_size, *WINDOW_SHAPE), np.float32)
+    held = np.empty((batch_size, *WINDOW_SHAPE), np.float32) if out is None else out
     ends = threading.Event()
     left = np.empty(0, np.int64)
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as ahead:
         try:
-            ready = _warm(ahead, part, groups[:1], ends)
+            asked = ahead.submit(_ask, part, groups[0] if groups else left, ends)
             for i, group in enumerate(groups):
-                ready.result()
-                ready = _warm(ahead, part, groups[i + 1 : i + 2], ends)
+                asked.result()
+                last = i + 1 == len(groups)
+                asked = ahead.submit(_ask, part, left if last else groups[i + 1], ends)
                 rows = np.concatenate([left, group])
-                whole = len(rows) if i + 1 == len(groups) else len(rows) // batch_size * batch_size
+                whole = len(rows) if last else len(rows) // batch_size * batch_size
                 for begin in range(0, whole, batch_size):
                     chosen = rows[begin : min(begin + batch_size, whole)]
-                    yield Batch(rows=chosen, millivolts=part.millivolts(chosen, out))
+                    yield Batch(rows=chosen, millivolts=part.millivolts(chosen, held))
                 left = rows[whole:]
         finally:
             ends.set()
 
 
-def _warm(
-    ahead: ThreadPoolExecutor, part: Part, groups: Sequence[npt.NDArray[np.int64]], ends: threading.Event
-) -> Future[None]:
-    wanted = [x for group in groups for x in part.files if _holds(group, x.first, x.first + x.rows)]
-    return ahead.submit(_read_through, [x.path for x in wanted], ends)
-
-
-def _holds(rows: npt.NDArray[np.int64], first: int, end: int) -> bool:
-    return bool(((rows >= first) & (rows < end)).any())
-
-
-def _read_through(paths: Sequence[Path], ends: threading.Event) -> None:
-    """Have the system hold these files in its cache; the bytes themselves are not kept."""
-    piece = bytearray(_PIECE_BYTES)
-    for path in paths:
-        with path.open("rb", buffering=0) as file:
-            while not ends.is_set() and file.readinto(piece):
-                pass
+def _ask(part: Part, group: npt.NDArray[np.int64], ends: threading.Event) -> None:
+    rows = np.sort(group)
+    for begin in range(0, len(rows), _ASKED_AT_ONCE):
+        if ends.is_set():
+            return
+        part.will_need(rows[begin : begin + _ASKED_AT_ONCE])

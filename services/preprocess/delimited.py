@@ -17,6 +17,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+CERTAIN = frozenset({"utf-8", "utf-16", "utf-32"})
+"""Encodings that a text proves, by a byte order mark or by being well-formed; others are guesses."""
 _LOOKED_AT = 4096
 _ADVICE = "save the table as 'CSV UTF-8' or XLSX, or state its encoding"
 

@@ -79,7 +79,7 @@ def _lines(data: bytes, columns: Columns, dialect: Dialect) -> tuple[Iterator[li
     text, encoding = delimited.decoded(data, dialect.encoding)
     notes = (
         ()
-        if dialect.encoding or encoding == "utf-8"
+        if dialect.encoding or encoding in delimited.CERTAIN
         else (f"the label table was read as {encoding}: check letters that are not English",)
     )
     return delimited.lines(text, delimited.separator_of(text, columns, dialect)), notes

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from exchangeai.errors import InvalidArgument
 from exchangeai.facts import Task
-from services.preprocess import cells, delimited, spreadsheet
+from exchangeai.tables import lines_of
+from services.preprocess import cells
 from services.preprocess.columns import LABEL_SEPARATOR, Columns, Dialect, positions
 
 __all__ = ["LABEL_SEPARATOR", "MAX_ROWS", "Columns", "Dialect", "LabelRow", "Table", "parse_table"]
@@ -53,7 +54,14 @@ def parse_table(
     """
     columns.check()
     dialect = dialect or Dialect()
-    lines, notes = _lines(data, columns, dialect)
+    lines, guessed = lines_of(
+        data,
+        columns.named(),
+        separator=dialect.separator,
+        encoding=dialect.encoding,
+        sheet=dialect.sheet,
+    )
+    notes = (f"the label table was read as {guessed}: check letters that are not English",) if guessed else ()
     header = [x.strip() for x in next(lines, list[str]())]
     at = positions(header, columns)
     reading = _Reading(columns, at, task, dialect)
@@ -69,20 +77,6 @@ def parse_table(
         raise InvalidArgument("the label table has a header but no rows")
     reading.move_to(used)
     return Table(rows=reading.rows(kept), notes=notes)
-
-
-def _lines(data: bytes, columns: Columns, dialect: Dialect) -> tuple[Iterator[list[str]], tuple[str, ...]]:
-    if spreadsheet.is_old_workbook(data):
-        raise InvalidArgument("the label table is an Excel file of before 2007: save it as XLSX or CSV")
-    if spreadsheet.is_workbook(data):
-        return spreadsheet.rows_of(data, columns, dialect.sheet), ()
-    text, encoding = delimited.decoded(data, dialect.encoding)
-    notes = (
-        ()
-        if dialect.encoding or encoding in delimited.CERTAIN
-        else (f"the label table was read as {encoding}: check letters that are not English",)
-    )
-    return delimited.lines(text, delimited.separator_of(text, columns, dialect)), notes
 
 
 class _Reading:

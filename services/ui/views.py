@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from exchangeai.facts import DatasetFact, Task
 from exchangeai.measurements import Quality
 
 RecordingStatus = Literal["read", "pending", "unreadable"]
@@ -127,6 +128,14 @@ class ArchitectureView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DatasetView:
+    """A data set, and by how many runs its test part was looked at."""
+
+    fact: DatasetFact
+    test_looks: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetOrder:
     """What the user asks a data set to be built from."""
 
@@ -136,4 +145,9 @@ class DatasetOrder:
     label_column: str
     patient_column: str
     part_column: str
-    single_label: bool
+    time_column: str
+    part_values: dict[str, str]
+    """Which part each value of the part column means; empty when its values are the parts."""
+    task: Task
+    fewest_patients: int
+    """Classes of fewer patients are left out."""

@@ -71,6 +71,13 @@ def quality_view(q: measurements_pb2.Quality) -> Quality:
     )
 
 
+TASKS = {
+    Task.MULTI_LABEL: dataset_pb2.TASK_MULTI_LABEL,
+    Task.SINGLE_LABEL: dataset_pb2.TASK_SINGLE_LABEL,
+    Task.REGRESSION: dataset_pb2.TASK_REGRESSION,
+}
+
+
 def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
     """A data set."""
     report = d.report
@@ -78,7 +85,7 @@ def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
         dataset_id=d.dataset_id,
         name=d.name,
         state=DatasetState(_word(dataset_pb2.DatasetState.Name(d.state), "DATASET_STATE_")),
-        task=Task.SINGLE_LABEL if d.task == dataset_pb2.TASK_SINGLE_LABEL else Task.MULTI_LABEL,
+        task=next((ours for ours, theirs in TASKS.items() if theirs == d.task), Task.MULTI_LABEL),
         classes=tuple(d.classes),
         parts=tuple(
             PartSummary(
@@ -94,6 +101,10 @@ def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
             without_label=report.without_label,
             duplicates=report.duplicates,
             unknown_patients=report.unknown_patients,
+            counts={
+                _word(dataset_pb2.ReportKind.Name(x.kind), "REPORT_KIND_"): x.count for x in report.counts
+            },
+            notes=tuple(report.notes),
         ),
         progress=d.progress,
         error=d.error or None,

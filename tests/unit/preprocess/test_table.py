@@ -8,7 +8,7 @@ import pytest
 
 from exchangeai.errors import InvalidArgument, TooLarge
 from exchangeai.facts import Task
-from services.preprocess import spreadsheet
+from exchangeai.tables import workbook as workbooks
 from services.preprocess.columns import Columns, Dialect
 from services.preprocess.table import LabelRow, parse_table
 
@@ -227,7 +227,7 @@ def test_workbooks_that_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
         z.writestr("a.txt", "x")
     with pytest.raises(InvalidArgument, match="no XLSX workbook"):
         parse_table(other.getvalue(), COLUMNS)
-    monkeypatch.setattr(spreadsheet, "MAX_UNPACKED_BYTES", 100)
+    monkeypatch.setattr(workbooks, "MAX_UNPACKED_BYTES", 100)
     with pytest.raises(TooLarge, match="as CSV"):
         parse_table(good, COLUMNS)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from exchangeai.errors import InvalidArgument
-from services.preprocess.columns import Columns, Dialect
 
 SEPARATORS = (",", ";", "\t", "|", "^", "~")
 _BOMS = (
@@ -56,16 +55,16 @@ def _readable(text: str) -> bool:
     return not any(ord(x) < 32 and x not in "\t\r\n\f\v" for x in text[:_LOOKED_AT])
 
 
-def separator_of(text: str, columns: Columns, dialect: Dialect) -> str:
+def separator_of(text: str, wanted: Collection[str], stated: str = "") -> str:
     """The one stated, else the one whose reading of the header has most of the columns, then most columns."""
-    if dialect.separator:
-        if len(dialect.separator) != 1 or dialect.separator in '"\r\n':
+    if stated:
+        if len(stated) != 1 or stated in '"\r\n':
             raise InvalidArgument("the separator of the label table must be one character, and no quote")
-        return dialect.separator
+        return stated
 
     def fit(separator: str) -> tuple[int, int]:
         header = [x.strip() for x in next(lines(text, separator), list[str]())]
-        return sum(name in header for name in columns.named()), len(header)
+        return sum(name in header for name in wanted), len(header)
 
     return max(SEPARATORS, key=fit)
 

@@ -6,11 +6,10 @@ import datetime
 import importlib
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from exchangeai.errors import InvalidArgument, TooLarge
-from services.preprocess.columns import Columns
 
 MAX_UNPACKED_BYTES = 1 << 30
 _PIECE_BYTES = 1 << 20
@@ -27,7 +26,7 @@ def is_old_workbook(data: bytes) -> bool:
     return data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 
-def rows_of(data: bytes, columns: Columns, sheet: str) -> Iterator[list[str]]:
+def rows_of(data: bytes, wanted: Collection[str], sheet: str) -> Iterator[list[str]]:
     """Cells of each line of a sheet, as text: whole numbers without a point, dates as ISO 8601.
 
     Without a name, the first sheet whose header has all columns is taken, else the first. Raises
@@ -44,7 +43,7 @@ def rows_of(data: bytes, columns: Columns, sheet: str) -> Iterator[list[str]]:
         if sheet and sheet not in names:
             shown = ", ".join(repr(x[:80]) for x in names)
             raise InvalidArgument(f"the workbook has no sheet {sheet!r}; its sheets are {shown}")
-        chosen = sheet or _fitting(book, names, columns)
+        chosen = sheet or _fitting(book, names, wanted)
         for row in book.get_sheet_by_name(chosen).iter_rows():
             yield [_text(x) for x in row]
     except calamine.CalamineError as e:
@@ -75,12 +74,12 @@ def _check(data: bytes) -> None:
         raise
 
 
-def _fitting(book: Any, names: Sequence[str], columns: Columns) -> str:
+def _fitting(book: Any, names: Sequence[str], wanted: Collection[str]) -> str:
     if not names:
         raise InvalidArgument("the workbook has no sheet")
     for name in names:
         first: list[Any] = next(iter(book.get_sheet_by_name(name).iter_rows()), list[Any]())
-        if set(columns.named()) <= {_text(x).strip() for x in first}:
+        if set(wanted) <= {_text(x).strip() for x in first}:
             return name
     return names[0]
 

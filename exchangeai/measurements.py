@@ -49,6 +49,6 @@ class Measurements:
     """60 / median RR interval."""
     r_peaks_s: tuple[float, ...] = ()
     """Seconds from the start of the recording."""
-    lead: str = ""
-    """The lead on which the R peaks were found."""
+    leads: tuple[str, ...] = ()
+    """The leads on which the R peaks were found."""
     notes: tuple[str, ...] = ()

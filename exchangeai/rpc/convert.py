@@ -189,7 +189,7 @@ def measurements_to_proto(measured: Measurements) -> measurements_pb2.Measuremen
     return measurements_pb2.Measurements(
         heart_rate_bpm=measured.heart_rate_bpm,
         r_peaks_s=measured.r_peaks_s,
-        lead=measured.lead,
+        leads=measured.leads,
         notes=measured.notes,
     )
 

@@ -64,12 +64,12 @@ class Windows:
         """Some of the windows, float32 [m, 12, 5000], mV."""
         return to_millivolts(self.values[chosen], self.uv_per_lsb)
 
-    def continuous_mv(self, lead: str) -> npt.NDArray[np.float32]:
-        """One lead over the whole recording, float32 [samples], mV, without padding."""
-        row = STANDARD_12.index(lead)
-        rows = [x[row, : self.stride_samples] for x in self.values[:-1]]
-        rows += [x[row, :n] for x, n in zip(self.values[-1:], self.valid_samples[-1:], strict=True)]
-        return to_millivolts(np.concatenate(rows), self.uv_per_lsb)
+    def continuous_mv(self, *leads: str) -> npt.NDArray[np.float32]:
+        """Leads over the whole recording, float32 [leads, samples], mV, without padding."""
+        rows = [STANDARD_12.index(x) for x in leads]
+        parts = [x[rows, : self.stride_samples] for x in self.values[:-1]]
+        parts += [x[rows, :n] for x, n in zip(self.values[-1:], self.valid_samples[-1:], strict=True)]
+        return to_millivolts(np.concatenate(parts, axis=-1), self.uv_per_lsb)
 
 
 def to_millivolts(values: npt.NDArray[np.int16], uv_per_lsb: float) -> npt.NDArray[np.float32]:

@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n exchangeai/v1/measurements.proto\x12\rexchangeai.v1\"n\n\x0cMeasurements\x12\x1b\n\x0eheart_rate_bpm\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tr_peaks_s\x18\x02 \x03(\x01\x12\x0c\n\x04lead\x18\x03 \x01(\t\x12\r\n\x05notes\x18\x04 \x03(\tB\x11\n\x0f_heart_rate_bpm\"\xc4\x01\n\x07Quality\x12.\n\x07verdict\x18\x01 \x01(\x0e\x32\x1d.exchangeai.v1.QualityVerdict\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x12)\n\x05leads\x18\x03 \x03(\x0b\x32\x1a.exchangeai.v1.LeadQuality\x12\r\n\x05\x66lags\x18\x04 \x03(\t\x12#\n\x16\x61\x63\x63\x65ptable_probability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x19\n\x17_acceptable_probability\"*\n\x0bLeadQuality\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\r\n\x05\x66lags\x18\x02 \x03(\t*\x92\x01\n\x0eQualityVerdict\x12\x1f\n\x1bQUALITY_VERDICT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aQUALITY_VERDICT_ANALYSABLE\x10\x01\x12\x1b\n\x17QUALITY_VERDICT_LIMITED\x10\x02\x12\"\n\x1eQUALITY_VERDICT_NOT_ANALYSABLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n exchangeai/v1/measurements.proto\x12\rexchangeai.v1\"\x81\x01\n\x0cMeasurements\x12\x1b\n\x0eheart_rate_bpm\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tr_peaks_s\x18\x02 \x03(\x01\x12\x10\n\x04lead\x18\x03 \x01(\tB\x02\x18\x01\x12\r\n\x05notes\x18\x04 \x03(\t\x12\r\n\x05leads\x18\x05 \x03(\tB\x11\n\x0f_heart_rate_bpm\"\xc4\x01\n\x07Quality\x12.\n\x07verdict\x18\x01 \x01(\x0e\x32\x1d.exchangeai.v1.QualityVerdict\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x12)\n\x05leads\x18\x03 \x03(\x0b\x32\x1a.exchangeai.v1.LeadQuality\x12\r\n\x05\x66lags\x18\x04 \x03(\t\x12#\n\x16\x61\x63\x63\x65ptable_probability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x19\n\x17_acceptable_probability\"*\n\x0bLeadQuality\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\r\n\x05\x66lags\x18\x02 \x03(\t*\x92\x01\n\x0eQualityVerdict\x12\x1f\n\x1bQUALITY_VERDICT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aQUALITY_VERDICT_ANALYSABLE\x10\x01\x12\x1b\n\x17QUALITY_VERDICT_LIMITED\x10\x02\x12\"\n\x1eQUALITY_VERDICT_NOT_ANALYSABLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchangeai.v1.measurements_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUALITYVERDICT']._serialized_start=407
-  _globals['_QUALITYVERDICT']._serialized_end=553
-  _globals['_MEASUREMENTS']._serialized_start=51
-  _globals['_MEASUREMENTS']._serialized_end=161
-  _globals['_QUALITY']._serialized_start=164
-  _globals['_QUALITY']._serialized_end=360
-  _globals['_LEADQUALITY']._serialized_start=362
-  _globals['_LEADQUALITY']._serialized_end=404
+  _globals['_MEASUREMENTS'].fields_by_name['lead']._loaded_options = None
+  _globals['_MEASUREMENTS'].fields_by_name['lead']._serialized_options = b'\030\001'
+  _globals['_QUALITYVERDICT']._serialized_start=427
+  _globals['_QUALITYVERDICT']._serialized_end=573
+  _globals['_MEASUREMENTS']._serialized_start=52
+  _globals['_MEASUREMENTS']._serialized_end=181
+  _globals['_QUALITY']._serialized_start=184
+  _globals['_QUALITY']._serialized_end=380
+  _globals['_LEADQUALITY']._serialized_start=382
+  _globals['_LEADQUALITY']._serialized_end=424
 # @@protoc_insertion_point(module_scope)

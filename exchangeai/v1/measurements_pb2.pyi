@@ -19,16 +19,18 @@ QUALITY_VERDICT_LIMITED: QualityVerdict
 QUALITY_VERDICT_NOT_ANALYSABLE: QualityVerdict
 
 class Measurements(_message.Message):
-    __slots__ = ("heart_rate_bpm", "r_peaks_s", "lead", "notes")
+    __slots__ = ("heart_rate_bpm", "r_peaks_s", "lead", "notes", "leads")
     HEART_RATE_BPM_FIELD_NUMBER: _ClassVar[int]
     R_PEAKS_S_FIELD_NUMBER: _ClassVar[int]
     LEAD_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    LEADS_FIELD_NUMBER: _ClassVar[int]
     heart_rate_bpm: float
     r_peaks_s: _containers.RepeatedScalarFieldContainer[float]
     lead: str
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, heart_rate_bpm: _Optional[float] = ..., r_peaks_s: _Optional[_Iterable[float]] = ..., lead: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    leads: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, heart_rate_bpm: _Optional[float] = ..., r_peaks_s: _Optional[_Iterable[float]] = ..., lead: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ..., leads: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Quality(_message.Message):
     __slots__ = ("verdict", "reasons", "leads", "flags", "acceptable_probability")

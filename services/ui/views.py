@@ -73,7 +73,7 @@ class MeasuredView:
     """Measurements and quality of a recording."""
 
     heart_rate_bpm: float | None
-    lead: str
+    leads: tuple[str, ...]
     notes: tuple[str, ...]
     quality: Quality
 

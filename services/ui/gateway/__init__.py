@@ -186,7 +186,7 @@ class Gateway:
         measured: measurements_pb2.Measurements = answer.measurements
         return MeasuredView(
             heart_rate_bpm=measured.heart_rate_bpm if measured.HasField("heart_rate_bpm") else None,
-            lead=measured.lead,
+            leads=tuple(measured.leads),
             notes=tuple(measured.notes),
             quality=quality_view(answer.quality),
         )

@@ -82,7 +82,7 @@ def measured(m: MeasuredView) -> Any:
                 [
                     html.Span(number(m.heart_rate_bpm, 0), className="big", id="heart-rate"),
                     html.Span(" /min", className="unit"),
-                    html.Span(f"from lead {m.lead}" if m.lead else "", className="quiet"),
+                    html.Span(_from_leads(m.leads), className="quiet"),
                 ]
             ),
             *[html.P(n, className="quiet") for n in m.notes],
@@ -92,6 +92,12 @@ def measured(m: MeasuredView) -> Any:
             html.Ul([html.Li(f"{x.lead}: {', '.join(x.flags)}") for x in flagged]) if flagged else None,
         ]
     )
+
+
+def _from_leads(leads: Sequence[str]) -> str:
+    if not leads:
+        return ""
+    return f"from lead {leads[0]}" if len(leads) == 1 else f"from {len(leads)} leads together"
 
 
 def findings(p: PredictionView) -> Any:

@@ -13,8 +13,8 @@ from exchangeai.signal.profiles import Profile
 
 Float32 = npt.NDArray[np.float32]
 
-BLOCK = 100
-GROUP = 5
+BLOCK = 64
+GROUP = 4
 """Samples of a block and blocks of a group; measured: the products are large enough to run at full speed
 and the blocks short enough not to multiply by much more than the recursion would."""
 GROUPS_AT_ONCE = 20

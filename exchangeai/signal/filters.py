@@ -54,26 +54,27 @@ def zero_phase(
 def _filter(x: Float32, plan: Plan, space: Float32, out: Float32) -> None:
     rows, samples = x.shape
     kernel, n, reach = plan.kernel, len(plan.turn), len(plan.before)
-    head, tail = x[:, :reach], x[:, samples - reach :]
+    block, whole = kernel.block, samples // kernel.block
+    covered = whole * block
+    flat = space[: rows * plan.blocks]
+    joined = flat.reshape(rows, plan.blocks, block + 2 * n)
+    joined[:, :whole, :block] = x[:, :covered].reshape(rows, whole, block)
     if plan.appended:
         mirror = x[:, samples - 1 - plan.appended : samples - 1][:, ::-1]
-        x = np.concatenate([x, 2 * x[:, -1:] - mirror], axis=1)
-    blocks = x.reshape(-1, kernel.block)
-    left = _product(blocks, kernel.memories).reshape(rows * plan.groups, -1)
+        rest = np.concatenate([x[:, covered:], 2 * x[:, -1:] - mirror], axis=1)
+        joined[:, whole:, :block] = rest.reshape(rows, -1, block)
+    left = _product(flat[:, :block], kernel.memories).reshape(rows * plan.groups, -1)
     by_group = (left @ kernel.leaving).reshape(rows, plan.groups, 2, n)
-    past, end = _carry(np.matmul(head, plan.before), by_group[:, :, 0], kernel.onwards)
-    turned = np.matmul(tail, plan.after) + np.matmul(end, plan.turn)
+    past, end = _carry(np.matmul(x[:, :reach], plan.before), by_group[:, :, 0], kernel.onwards)
+    turned = np.matmul(x[:, samples - reach :], plan.after) + np.matmul(end, plan.turn)
     future, _ = _carry(turned, by_group[:, ::-1, 1], kernel.onwards)
     found = np.stack([past, future[:, ::-1]], axis=2).reshape(rows * plan.groups, 2 * n)
     memories = left @ kernel.within
     memories += found @ kernel.entering
-    joined = space[: len(blocks)]
-    joined[:, : kernel.block] = blocks
-    joined[:, kernel.block :] = memories.reshape(len(blocks), 2 * n)
-    if plan.appended:
-        out[:] = _product(joined, kernel.output).reshape(rows, -1)[:, :samples]
-    else:
-        _product(joined, kernel.output, out.reshape(-1, kernel.block))
+    joined[:, :, block:] = memories.reshape(rows, plan.blocks, 2 * n)
+    np.matmul(joined[:, :whole], kernel.output, out=out[:, :covered].reshape(rows, whole, block))
+    if covered < samples:
+        out[:, covered:] = np.matmul(joined[:, whole], kernel.output)[:, : samples - covered]
 
 
 def _carry(start: Float32, left: Float32, onwards: Float32) -> tuple[Float32, Float32]:
@@ -90,10 +91,10 @@ def _carry(start: Float32, left: Float32, onwards: Float32) -> tuple[Float32, Fl
     return found, start
 
 
-def _product(x: Float32, matrix: Float32, out: Float32 | None = None) -> Float32:
+def _product(x: Float32, matrix: Float32) -> Float32:
     """x @ matrix in pieces of rows."""
     whole = len(x) // ROWS_AT_ONCE * ROWS_AT_ONCE
-    out = np.empty((len(x), matrix.shape[1]), np.float32) if out is None else out
+    out = np.empty((len(x), matrix.shape[1]), np.float32)
     pieces = (-1, ROWS_AT_ONCE)
     np.matmul(x[:whole].reshape(*pieces, x.shape[1]), matrix, out=out[:whole].reshape(*pieces, out.shape[1]))
     np.matmul(x[whole:], matrix, out=out[whole:])

@@ -39,7 +39,7 @@ MAX_RATE_HZ = 1_000_000.0
 OUTPUTS = 50
 """Made by one product; measured. It divides 5000, so that a window of 10 s needs no cutting."""
 CHUNK_SAMPLES = 120_000
-"""Outputs worked on at a time: with the inputs around them they stay in a core's cache."""
+"""Inputs or outputs worked on at a time, so that they stay in a core's cache."""
 
 
 def ratio(from_hz: float, to_hz: float) -> Fraction:
@@ -75,7 +75,7 @@ def resample(samples_mv: npt.NDArray[np.floating], from_hz: float, to_hz: float)
     periods = -(-wanted // plan.outputs)
     plan = replace(plan, parts=tuple(x for x in plan.parts if x[0] < wanted))
     out = np.empty((len(rows), periods * plan.outputs), np.float32)
-    many = max(1, CHUNK_SAMPLES // out.shape[1])
+    many = max(1, CHUNK_SAMPLES // max(samples, out.shape[1]))
     for first in range(0, len(rows), many):
         _convert(rows[first : first + many], plan, out[first : first + many])
     return np.ascontiguousarray(out[:, :wanted]).reshape(*x.shape[:-1], wanted)

@@ -6,8 +6,8 @@ process, median of the rounds; the limit is numpy's bare cast of one resident ba
 after each reader. Formats whose package is not installed are left out.
 
 Cold: the pages of the files are dropped from the page cache (`posix_fadvise` DONTNEED, residency checked
-with `mincore`), then one epoch is read in blocks with read-ahead, by single windows at random, and the same
-files once from beginning to end, wall time.
+with `mincore`), then one epoch is read in blocks with read-ahead (as many threads convert as there are
+cores), by single windows at random, and the same files once from beginning to end, wall time.
 """
 
 from __future__ import annotations
@@ -251,7 +251,9 @@ def _epoch(folder: Path, manifest: DatasetManifest, epoch: int) -> None:
     # Groups of a sixth of the set, so that most of it is read ahead of use as in a set of any size.
     part = open_part(folder, manifest, "train")
     at_once = max(1, len(part.files) // 6)
-    for _ in read_epoch(part, BATCH, seed=1, epoch=epoch, shards_at_once=at_once):
+    for _ in read_epoch(
+        part, BATCH, seed=1, epoch=epoch, shards_at_once=at_once, threads=os.cpu_count() or 1
+    ):
         pass
 
 

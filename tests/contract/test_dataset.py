@@ -261,7 +261,7 @@ def test_shards_say_where_in_their_files_windows_are(
     part.will_need([])
 
 
-@pytest.mark.parametrize("batch_size", [16, 100])
+@pytest.mark.parametrize("batch_size", [15, 16, 17, 100])
 @pytest.mark.parametrize("shards_at_once", [1, 8])
 def test_an_epoch_has_every_window_once(
     stored: tuple[FolderStore, DatasetManifest], tmp_path: Path, batch_size: int, shards_at_once: int
@@ -270,7 +270,10 @@ def test_an_epoch_has_every_window_once(
     download(store, "d", tmp_path / "here")
     part = open_part(tmp_path / "here", manifest, "train")
     seen: list[int] = []
-    for batch in read_epoch(part, batch_size, seed=3, epoch=1, shards_at_once=shards_at_once):
+    threads = 1 + batch_size % 3
+    for batch in read_epoch(
+        part, batch_size, seed=3, epoch=1, shards_at_once=shards_at_once, threads=threads
+    ):
         np.testing.assert_array_equal(batch.millivolts, part.millivolts(batch.rows))
         seen.extend(batch.rows.tolist())
     assert seen == epoch_order([70, 9], 3, 1, shards_at_once).tolist()

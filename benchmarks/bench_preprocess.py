@@ -176,9 +176,10 @@ def _millivolts(x: Steps, rate_hz: float) -> Float32:
 
 
 def _z(y: Float32) -> Float32:
-    for part in (y[i : i + TOGETHER] for i in range(0, len(y), TOGETHER)):
-        part -= (part @ np.ones(y.shape[-1], np.float32))[..., None] / y.shape[-1]
-        part *= 1 / np.sqrt(np.vecdot(part, part) / y.shape[-1])[..., None]
+    for i in range(0, len(y), TOGETHER):
+        some = y[i : i + TOGETHER]
+        some -= (some @ np.ones(y.shape[-1], np.float32))[..., None] / y.shape[-1]
+        some *= 1 / np.sqrt(np.vecdot(some, some) / y.shape[-1])[..., None]
     return y
 
 

@@ -42,6 +42,43 @@ class Quality:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intervals:
+    """Durations in ms on the median beat; None where a wave that bounds one is not there."""
+
+    rr_ms: float
+    """Median over the recording."""
+    p_ms: float | None = None
+    pr_ms: float | None = None
+    qrs_ms: float | None = None
+    qt_ms: float | None = None
+    qtc_bazett_ms: float | None = None
+    qtc_fridericia_ms: float | None = None
+    qtc_framingham_ms: float | None = None
+    qtc_hodges_ms: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """Frontal axes, -180 to 180 degrees; None where a wave or a lead that it needs is not there."""
+
+    p_deg: float | None = None
+    qrs_deg: float | None = None
+    t_deg: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadAmplitudes:
+    """Heights of one lead's median beat in mV, against the level right before the QRS complex."""
+
+    lead: str
+    r_mv: float
+    s_mv: float
+    """0 or negative."""
+    st_mv: float | None = None
+    """60 ms after the end of the QRS complex."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measurements:
     """What was measured; an absent value has its reason in `notes`."""
 
@@ -50,5 +87,12 @@ class Measurements:
     r_peaks_s: tuple[float, ...] = ()
     """Seconds from the start of the recording."""
     leads: tuple[str, ...] = ()
-    """The leads on which the R peaks were found."""
+    """The leads that everything was measured on; others were missing, derived or too noisy."""
+    rr_irregularity: float | None = None
+    """Root mean square of successive differences of RR over the mean RR."""
+    intervals: Intervals | None = None
+    axes: Axes | None = None
+    amplitudes: tuple[LeadAmplitudes, ...] = ()
+    beats_used: int = 0
+    """Beats in the median beat: those of the prevailing shape."""
     notes: tuple[str, ...] = ()

@@ -142,7 +142,7 @@ def test_stored_limb_leads_are_not_replaced() -> None:
     x = noise(10)
     windows = standardise(recording(x, 500))
     assert windows.derived == ()
-    np.testing.assert_allclose(windows.continuous_mv("III"), x[2], atol=0.00051)
+    np.testing.assert_allclose(windows.continuous_mv("III")[0], x[2], atol=0.00051)
 
 
 def test_a_lead_without_values_is_missing_and_nothing_is_derived_from_it() -> None:
@@ -158,7 +158,7 @@ def test_large_offsets_make_the_step_coarser_and_nothing_wraps() -> None:
     x[3] += 300
     windows = standardise(recording(x, 500))
     assert windows.uv_per_lsb == 10
-    np.testing.assert_allclose(windows.continuous_mv("aVR"), x[3], atol=0.0051)
+    np.testing.assert_allclose(windows.continuous_mv("aVR")[0], x[3], atol=0.0051)
 
 
 def test_equal_recordings_give_equal_bytes_that_read_back() -> None:

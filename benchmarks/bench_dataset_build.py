@@ -1,6 +1,6 @@
 """Builds a large synthetic data set through the real builder and shows its memory, and that it goes on.
 
-`python -m benchmarks.bench_dataset_build [--recordings 100000] [--folder /tmp]` prints JSON. Real are the
+`python -m benchmarks.bench_dataset_build [--recordings 100000] [--folder FOLDER]` prints JSON. Real are the
 NATS server with its facts, the label table, the join, the split, the builder and the shards (123 MB each,
 all windows of 12 x 5000 samples); the object store is a folder that makes each recording's windows from its
 id instead of keeping 12 GB, and drops a shard once it is hashed. Three processes: one plans and builds and is

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchangeai.errors import InvalidArgument
@@ -185,13 +187,16 @@ def quality_to_proto(quality: Quality) -> measurements_pb2.Quality:
 
 
 def measurements_to_proto(measured: Measurements) -> measurements_pb2.Measurements:
+    """Measurements; the message has the fields of the dataclass under the same names."""
+    return json_format.ParseDict(msgspec.to_builtins(measured), measurements_pb2.Measurements())
+
+
+def measurements_from_proto(message: measurements_pb2.Measurements) -> Measurements:
     """Measurements."""
-    return measurements_pb2.Measurements(
-        heart_rate_bpm=measured.heart_rate_bpm,
-        r_peaks_s=measured.r_peaks_s,
-        leads=measured.leads,
-        notes=measured.notes,
+    fields = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    return msgspec.convert(fields, Measurements)
 
 
 def task_from_proto(task: int) -> Task:

@@ -55,7 +55,7 @@ def delineate(beat: MedianBeat) -> Landmarks:
     smooth = _smoothed(beat.mv, round(0.024 * beat.rate_hz))
     base = np.median(beat.mv[:, max(round(qrs_on - 0.03 * beat.rate_hz), 0) : max(round(qrs_on), 1)], axis=1)
     t_peak, t_off = _t_wave(beat, smooth, base, qrs_on, qrs_off)
-    p_on, p_peak, p_off = _p_wave(beat, smooth, qrs_on)
+    p_on, p_peak, p_off = _p_wave(beat, smooth, qrs_on, t_off)
     return Landmarks(
         qrs_on=qrs_on, qrs_off=qrs_off, t_peak=t_peak, t_off=t_off, p_on=p_on, p_peak=p_peak, p_off=p_off
     )
@@ -98,7 +98,7 @@ def _t_wave(
         return None, None
     power = np.sqrt(np.square(smooth[:, first:last] - base[:, None]).mean(axis=0))
     # Where T waves are: the more so the nearer to 0.3 s after the onset at 60/min (Bazett's root of RR).
-    instants = (np.arange(first, last) - qrs_on) / rate_hz / stretch
+    instants = (np.arange(first, last, dtype=np.float64) - qrs_on) / rate_hz / stretch
     peak = first + int(np.argmax((power - power.min()) * np.exp(-0.5 * ((instants - 0.30) / 0.13) ** 2)))
     start = max(round(qrs_off + 0.03 * rate_hz), peak - round(0.06 * rate_hz))
     stop = min(peak + round(0.06 * rate_hz), smooth.shape[1] - round(0.06 * rate_hz))
@@ -112,13 +112,14 @@ def _t_wave(
 
 
 def _p_wave(
-    beat: MedianBeat, smooth: Float32, qrs_on: float
+    beat: MedianBeat, smooth: Float32, qrs_on: float, t_off: float | None
 ) -> tuple[float | None, float | None, float | None]:
     rate_hz = beat.rate_hz
     none = (None, None, None)
     last = round(qrs_on - 0.03 * rate_hz)
-    # Not into the T wave before: of a fast heart it ends right before the P wave.
-    first = max(round(qrs_on - 0.30 * rate_hz), round(0.02 * rate_hz))
+    # Not into the T wave of the beat before, which ends right before the P wave of a fast heart.
+    t_before = 0.0 if t_off is None else t_off - beat.rr_s * rate_hz
+    first = max(round(qrs_on - 0.30 * rate_hz), round(t_before), round(0.02 * rate_hz))
     if last - first < 0.06 * rate_hz:
         return none
     window = smooth[:, first:last]

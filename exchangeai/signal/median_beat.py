@@ -93,7 +93,7 @@ def median_beat(x_mv: Float32, rate_hz: float, peaks: Int64) -> MedianBeat | Non
 
 def laid_over(beat: MedianBeat, x_mv: Float32) -> MedianBeat:
     """The same beats of another filtering of the same leads, float32 [leads, samples]."""
-    around = np.arange(-beat.at, beat.mv.shape[1] - beat.at)
+    around = np.arange(-beat.at, beat.mv.shape[1] - beat.at, dtype=np.int64)
     each = x_mv[:, beat.beats[:, None] + around]
     return replace(beat, mv=np.median(each, axis=1).astype(np.float32), each_mv=each)
 

@@ -130,7 +130,7 @@ def _weights(energy: Float32, peaks: Int64, rate_hz: float) -> Float32:
     return (snr / np.maximum(height, MIN_LEVEL_MV)).astype(np.float32)
 
 
-def _by_window(x: Float32, size: int) -> Float32:
+def _by_window(x: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.floating]:
     """[..., samples] to [..., windows, size]; what is left over at the end is left out, if it is not all."""
     size = min(size, x.shape[-1])
     whole = x.shape[-1] // size * size

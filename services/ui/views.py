@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.facts import DatasetFact, Task
-from exchangeai.measurements import Quality
+from exchangeai.measurements import Measurements, Quality
 
 RecordingStatus = Literal["read", "pending", "unreadable"]
 
@@ -72,9 +72,7 @@ class SignalView:
 class MeasuredView:
     """Measurements and quality of a recording."""
 
-    heart_rate_bpm: float | None
-    leads: tuple[str, ...]
-    notes: tuple[str, ...]
+    measurements: Measurements
     quality: Quality
 
 

@@ -52,12 +52,12 @@ from exchangeai.measurements import LeadQuality as LeadQuality
 from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
 from exchangeai.recording import MILLIVOLT
+from exchangeai.rpc.convert import measurements_from_proto
 from exchangeai.v1 import (
     inference_service_pb2,
     inference_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
-    measurements_pb2,
     model_pb2,
     preprocess_service_pb2,
     preprocess_service_pb2_grpc,
@@ -180,15 +180,11 @@ class Gateway:
         ]
 
     def measured(self, recording_id: str) -> MeasuredView:
-        """Heart rate and quality; raises NotReady while the recording is being preprocessed."""
+        """Measurements and quality; raises NotReady while the recording is being preprocessed."""
         request = preprocess_service_pb2.GetMeasurementsRequest(recording_id=recording_id)
         answer = self._lines["preprocess"].call(self._preprocess.GetMeasurements, request)
-        measured: measurements_pb2.Measurements = answer.measurements
         return MeasuredView(
-            heart_rate_bpm=measured.heart_rate_bpm if measured.HasField("heart_rate_bpm") else None,
-            leads=tuple(measured.leads),
-            notes=tuple(measured.notes),
-            quality=quality_view(answer.quality),
+            measurements=measurements_from_proto(answer.measurements), quality=quality_view(answer.quality)
         )
 
     def models(self) -> list[ModelView]:

@@ -254,7 +254,7 @@ def test_r_peaks_and_heart_rate_of_a_real_ecg(rate_hz: int) -> None:
     slower = recording(leads, rate_hz)
     windows = standardise(slower)
     measured = measure(windows, assess(slower, windows))
-    assert measured.lead == "II"
+    assert "II" in measured.leads
     found_s = np.array(measured.r_peaks_s)
     off_s = np.array([np.abs(found_s - at / 500).min() for at in marked])
     assert off_s.max() < 0.015

@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz bench bench-ingest chart clean
+.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz bench bench-ingest bench-preprocess chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,6 +51,11 @@ bench: $(VENV)/.run ## measure the pipeline: recordings a second, share of time 
 bench-ingest: $(VENV)/.dev ## measure the readers against other libraries, on the same files in one run
 	$(PIP) --no-deps --upgrade --target $(VENV)/peers -r benchmarks/peers.txt
 	PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks.bench_ingest
+
+bench-preprocess: $(VENV)/.dev ## measure filters, resampling and quality against other libraries, on one core
+	$(PIP) --no-deps --upgrade --target $(VENV)/peers-preprocess -r benchmarks/peers-preprocess.txt
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=$(VENV)/peers-preprocess \
+	  $(BIN)/python -W ignore -m benchmarks.bench_preprocess
 
 chart: $(VENV)/.dev ## render, lint and check the Helm chart
 	$(BIN)/python -m pytest -q tests/contract/test_chart.py

@@ -19,6 +19,8 @@ class Task(StrEnum):
 
     MULTI_LABEL = "multi_label"
     SINGLE_LABEL = "single_label"
+    REGRESSION = "regression"
+    """Numbers, one or several for each recording."""
 
 
 class DatasetState(StrEnum):
@@ -127,6 +129,33 @@ class PreprocessedFact:
     """Why it cannot be made into the tensor contract; then there are no windows."""
 
 
+class ReportKind(StrEnum):
+    """What a report on a data set lists."""
+
+    UNMATCHED_ROW = "unmatched_row"
+    """Rows that name no known recording."""
+    UNMATCHED_RECORDING = "unmatched_recording"
+    """Readable recordings that no row names."""
+    UNUSABLE = "unusable"
+    """Rows that cannot be used: an unreadable or ambiguous file, a cell that makes no sense."""
+    WITHOUT_LABEL = "without_label"
+    """Rows with none of the classes, or no value for any target."""
+    REPEATED_ROW = "repeated_row"
+    """Rows that say of a recording what an earlier row says."""
+    CONTRADICTORY = "contradictory"
+    """Rows that say different things of one recording, or of two that show the same ECG."""
+    SAME_SIGNAL = "same_signal"
+    """Recordings left out because another file of the set shows the same ECG."""
+    UNKNOWN_PATIENT = "unknown_patient"
+    """Recordings whose patient is unknown: each counts as a patient of its own."""
+    RARE_CLASS = "rare_class"
+    """Classes with few patients."""
+    POOR_QUALITY = "poor_quality"
+    """Recordings left out because their signal is not analysable."""
+    NOT_PREPROCESSED = "not_preprocessed"
+    """Recordings left out because they could not be preprocessed or were deleted."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RowProblem:
     """A row of a label table that could not be used; rows count from 1 below the header."""
@@ -147,6 +176,10 @@ class JoinReport:
     without_label: int = 0
     duplicates: int = 0
     unknown_patients: int = 0
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    """How many lines the report of each `ReportKind` has; kinds without any are absent."""
+    notes: tuple[str, ...] = ()
+    """What was concluded about the table and not stated by the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +207,30 @@ class DatasetFact:
     progress: float = 0.0
     error: str | None = None
     created_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestLook:
+    """One look at a test part."""
+
+    __test__ = False  # the name begins like a test; pytest must not collect it
+
+    by: str
+    """What looked: a run's id, or a model's digest."""
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestLooksFact:
+    """Every look at the frozen test part of a data set (written by trainer; key = data set id).
+
+    The more often a test part is looked at, the less its numbers say about new patients.
+    """
+
+    __test__ = False
+
+    dataset_id: str
+    looks: tuple[TestLook, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +337,7 @@ BUCKETS: dict[type, str] = {
     DeletionFact: "deletions",
     PreprocessedFact: "preprocessed",
     DatasetFact: "datasets",
+    TestLooksFact: "test_looks",
     RunFact: "runs",
     ModelFact: "models",
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchangeai.errors import InvalidArgument
@@ -19,6 +21,7 @@ from exchangeai.facts import (
     ModelState,
     PreprocessedFact,
     RecordingFact,
+    ReportKind,
     RunFact,
     RunState,
     Task,
@@ -55,12 +58,26 @@ _VERDICT = {
 _TASK = {
     Task.MULTI_LABEL: dataset_pb2.TASK_MULTI_LABEL,
     Task.SINGLE_LABEL: dataset_pb2.TASK_SINGLE_LABEL,
+    Task.REGRESSION: dataset_pb2.TASK_REGRESSION,
 }
 _DATASET_STATE = {
     DatasetState.QUEUED: dataset_pb2.DATASET_STATE_QUEUED,
     DatasetState.BUILDING: dataset_pb2.DATASET_STATE_BUILDING,
     DatasetState.READY: dataset_pb2.DATASET_STATE_READY,
     DatasetState.FAILED: dataset_pb2.DATASET_STATE_FAILED,
+}
+_REPORT_KIND: dict[ReportKind, dataset_pb2.ReportKind] = {
+    ReportKind.UNMATCHED_ROW: dataset_pb2.REPORT_KIND_UNMATCHED_ROW,
+    ReportKind.UNMATCHED_RECORDING: dataset_pb2.REPORT_KIND_UNMATCHED_RECORDING,
+    ReportKind.UNUSABLE: dataset_pb2.REPORT_KIND_UNUSABLE,
+    ReportKind.WITHOUT_LABEL: dataset_pb2.REPORT_KIND_WITHOUT_LABEL,
+    ReportKind.REPEATED_ROW: dataset_pb2.REPORT_KIND_REPEATED_ROW,
+    ReportKind.CONTRADICTORY: dataset_pb2.REPORT_KIND_CONTRADICTORY,
+    ReportKind.SAME_SIGNAL: dataset_pb2.REPORT_KIND_SAME_SIGNAL,
+    ReportKind.UNKNOWN_PATIENT: dataset_pb2.REPORT_KIND_UNKNOWN_PATIENT,
+    ReportKind.RARE_CLASS: dataset_pb2.REPORT_KIND_RARE_CLASS,
+    ReportKind.POOR_QUALITY: dataset_pb2.REPORT_KIND_POOR_QUALITY,
+    ReportKind.NOT_PREPROCESSED: dataset_pb2.REPORT_KIND_NOT_PREPROCESSED,
 }
 _RUN_STATE = {
     RunState.QUEUED: run_pb2.RUN_STATE_QUEUED,
@@ -164,17 +181,22 @@ def quality_to_proto(quality: Quality) -> measurements_pb2.Quality:
         verdict=_VERDICT[quality.verdict],
         reasons=quality.reasons,
         leads=[measurements_pb2.LeadQuality(lead=x.lead, flags=x.flags) for x in quality.leads],
+        flags=quality.flags,
+        acceptable_probability=quality.acceptable_probability,
     )
 
 
 def measurements_to_proto(measured: Measurements) -> measurements_pb2.Measurements:
+    """Measurements; the message has the fields of the dataclass under the same names."""
+    return json_format.ParseDict(msgspec.to_builtins(measured), measurements_pb2.Measurements())
+
+
+def measurements_from_proto(message: measurements_pb2.Measurements) -> Measurements:
     """Measurements."""
-    return measurements_pb2.Measurements(
-        heart_rate_bpm=measured.heart_rate_bpm,
-        r_peaks_s=measured.r_peaks_s,
-        lead=measured.lead,
-        notes=measured.notes,
+    fields = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    return msgspec.convert(fields, Measurements)
 
 
 def task_from_proto(task: int) -> Task:
@@ -182,11 +204,23 @@ def task_from_proto(task: int) -> Task:
     for ours, theirs in _TASK.items():
         if theirs == task:
             return ours
-    raise InvalidArgument("the task is not set: choose multi-label or single-label")
+    raise InvalidArgument("the task is not set: choose multi-label, single-label or regression")
 
 
-def dataset_to_proto(fact: DatasetFact) -> dataset_pb2.Dataset:
-    """A data set."""
+def report_kind_to_proto(kind: ReportKind) -> dataset_pb2.ReportKind:
+    """What a report lists."""
+    return _REPORT_KIND[kind]
+
+
+def report_kind_from_proto(kind: dataset_pb2.ReportKind) -> ReportKind:
+    """What a report lists. Raises InvalidArgument when it is not said."""
+    if kind == dataset_pb2.REPORT_KIND_UNSPECIFIED:
+        raise InvalidArgument("the kind of report is not set")
+    return next(ours for ours, theirs in _REPORT_KIND.items() if theirs == kind)
+
+
+def dataset_to_proto(fact: DatasetFact, test_looks: int = 0) -> dataset_pb2.Dataset:
+    """A data set and how often its test part was looked at."""
     report = fact.report
     return dataset_pb2.Dataset(
         dataset_id=fact.dataset_id,
@@ -208,10 +242,16 @@ def dataset_to_proto(fact: DatasetFact) -> dataset_pb2.Dataset:
             without_label=report.without_label,
             duplicates=report.duplicates,
             unknown_patients=report.unknown_patients,
+            counts=[
+                dataset_pb2.ReportCount(kind=report_kind_to_proto(ReportKind(kind)), count=count)
+                for kind, count in report.counts.items()
+            ],
+            notes=report.notes,
         ),
         progress=fact.progress,
         error=fact.error or "",
         created_at=timestamp(fact.created_at),
+        test_looks=test_looks,
     )
 
 

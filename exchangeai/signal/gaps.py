@@ -1,4 +1,4 @@
-"""Bridge samples that the file has no value for, so that filters can run over them."""
+"""Samples that the file has no value for: where they are, and a bridge on which filters can run over them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,37 @@ def gap_share(samples_mv: npt.NDArray[np.float32]) -> float:
     return float(np.count_nonzero(~np.isfinite(samples_mv)) / samples_mv.size)
 
 
-def bridge_gaps(samples_mv: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Replace non-finite samples by the straight line between their neighbours; float64 [samples], mV.
+def bridge_gaps(samples_mv: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Replace non-finite samples by the straight line between their neighbours; float32 [..., samples], mV.
 
     A gap at an end takes the nearest value. A lead without any finite sample becomes zeros: callers treat
-    such a lead as missing.
+    such a lead as missing. Without gaps the array itself comes back.
     """
-    x = samples_mv.astype(np.float64)
+    x = np.asarray(samples_mv, np.float32)
     known = np.isfinite(x)
     if known.all():
         return x
-    if not known.any():
-        return np.zeros_like(x)
-    at = np.flatnonzero(known)
-    return np.interp(np.arange(x.size), at, x[at])
+    rows, known_rows = x.reshape(-1, x.shape[-1]).copy(), known.reshape(-1, x.shape[-1])
+    for row, has_value in zip(rows, known_rows, strict=True):
+        if not has_value.any():
+            row[:] = 0
+        elif not has_value.all():
+            at = np.flatnonzero(has_value)
+            row[~has_value] = np.interp(np.flatnonzero(~has_value), at, row[at])
+    return rows.reshape(x.shape)
+
+
+def gaps_at(
+    samples_mv: npt.NDArray[np.float32], from_hz: float, to_hz: float, samples: int
+) -> npt.NDArray[np.bool_] | None:
+    """Which of so many samples at another rate have no value of one lead nearest to them; None when all have.
+
+    A lead that ends before them has none there.
+    """
+    known = np.isfinite(samples_mv)
+    if known.all() and -(-known.size * to_hz // from_hz) >= samples:
+        return None
+    nearest = np.rint(np.arange(samples) * (from_hz / to_hz)).astype(np.int64)
+    # The last sample stands for all that resampling makes of it.
+    ended = np.arange(samples) * from_hz >= known.size * to_hz
+    return ended | ~known[np.minimum(nearest, known.size - 1)]

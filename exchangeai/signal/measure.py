@@ -1,28 +1,93 @@
-"""Measure a standardised recording: R peaks and heart rate."""
+"""Measure a standardised recording: beats, heart rate, rhythm, intervals, axes and amplitudes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from exchangeai.measurements import Measurements, Quality
-from exchangeai.signal.rpeaks import best_lead, find_r_peaks
+from exchangeai.measurements import Axes, Intervals, Measurements, Quality
+from exchangeai.signal.amplitudes import axis_deg, lead_amplitudes
+from exchangeai.signal.delineation import Landmarks, delineate
+from exchangeai.signal.filters import zero_phase
+from exchangeai.signal.intervals import intervals
+from exchangeai.signal.median_beat import laid_over, median_beat
+from exchangeai.signal.profiles import PROFILES, Profile
+from exchangeai.signal.quality import usable_leads
+from exchangeai.signal.rhythm import rr_irregularity
+from exchangeai.signal.rpeaks import find_r_peaks
 from exchangeai.signal.windows import SAMPLING_RATE_HZ, Windows
 
 MIN_BEATS = 3
 """Two RR intervals are the least of which a median says something."""
+BAND = Profile(name="delineate", highpass_hz=0.5, lowpass_hz=40.0)
+"""For the landmarks: P and T waves have nothing above, and their flanks are not those of mains."""
 
 
 def measure(windows: Windows, quality: Quality) -> Measurements:
-    """R peaks on the best lead and the heart rate (60 / median RR); what is absent has its note."""
-    lead = best_lead(quality)
-    if lead is None:
+    """What can be measured on the usable leads together; what is absent has its reason in the notes.
+
+    Derived leads say nothing that I and II do not and are left out.
+    """
+    usable = usable_leads(quality)
+    leads = tuple(x for x in usable if x not in windows.derived)
+    if not leads:
         return Measurements(notes=("no lead is usable, so no beats were looked for",))
-    peaks = find_r_peaks(windows.continuous_mv(lead), SAMPLING_RATE_HZ)
-    times_s = tuple(round(float(x), 3) for x in peaks / SAMPLING_RATE_HZ)
+    x_mv = windows.continuous_mv(*leads)
+    found = find_r_peaks(x_mv, SAMPLING_RATE_HZ)
+    used = tuple(leads[i] for i in found.leads)
+    times_s = tuple(round(float(x), 3) for x in found.samples / SAMPLING_RATE_HZ)
     if len(times_s) < MIN_BEATS:
-        note = (
-            f"no heart rate: {len(times_s)} beats were found in lead {lead}, at least {MIN_BEATS} are needed"
-        )
-        return Measurements(r_peaks_s=times_s, lead=lead, notes=(note,))
-    median_rr_s = float(np.median(np.diff(peaks))) / SAMPLING_RATE_HZ
-    return Measurements(heart_rate_bpm=60 / median_rr_s, r_peaks_s=times_s, lead=lead)
+        note = f"no heart rate: {len(times_s)} beats were found, at least {MIN_BEATS} are needed"
+        return Measurements(r_peaks_s=times_s, leads=used, notes=(note,))
+    rr = np.diff(found.samples)
+    counted = Measurements(
+        heart_rate_bpm=60 * SAMPLING_RATE_HZ / float(np.median(rr)),
+        r_peaks_s=times_s,
+        leads=used,
+        rr_irregularity=rr_irregularity(rr),
+    )
+    rows = x_mv[list(found.leads)]
+    beat = median_beat(zero_phase(rows, SAMPLING_RATE_HZ, BAND), SAMPLING_RATE_HZ, found.samples)
+    if beat is None:
+        return replace(counted, notes=("no intervals: there are not two whole beats of one shape",))
+    marks = delineate(beat)
+    timed = intervals(beat, marks)
+    # Heights need the whole band that is measured: 40 Hz would cut the tips of R waves.
+    full = laid_over(beat, zero_phase(x_mv, SAMPLING_RATE_HZ, PROFILES["measure"]))
+    axes = Axes(
+        p_deg=axis_deg(full, leads, (marks.p_on, marks.p_off), marks.p_on),
+        qrs_deg=axis_deg(full, leads, (marks.qrs_on, marks.qrs_off), marks.qrs_on),
+        t_deg=axis_deg(full, leads, (_t_on(marks), marks.t_off), marks.qrs_on),
+    )
+    return replace(
+        counted,
+        intervals=timed,
+        axes=axes,
+        amplitudes=lead_amplitudes(full, leads, marks),
+        beats_used=int(beat.beats.size),
+        notes=(*_absent_intervals(timed), *_absent_axes(axes, leads)),
+    )
+
+
+def _t_on(marks: Landmarks) -> float | None:
+    """As long before its peak as its end is after it: where a T wave begins cannot be seen."""
+    if marks.t_peak is None or marks.t_off is None:
+        return None
+    return max(2 * marks.t_peak - marks.t_off, marks.qrs_off)
+
+
+def _absent_intervals(timed: Intervals) -> list[str]:
+    notes: list[str] = []
+    if timed.pr_ms is None:
+        notes.append("no P duration and PR: there is no P wave that is alike from beat to beat")
+    if timed.qt_ms is None:
+        notes.append("no QT and QTc: no lead has a T wave that can be told from its surroundings")
+    return notes
+
+
+def _absent_axes(axes: Axes, leads: Sequence[str]) -> list[str]:
+    if not {"I", "II"} <= set(leads):
+        return ["no axes: they need the leads I and II"]
+    return ["no QRS axis: the complex points out of the frontal plane"] if axes.qrs_deg is None else []

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -24,6 +25,16 @@ FINEST_UV_PER_LSB = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Samples of one lead in one window that the file has no value for."""
+
+    window: int
+    lead: str
+    samples: int
+    """At 500 Hz: bridged by a straight line, or zero after the lead's end."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Windows:
     """A recording as the tensor contract."""
 
@@ -37,6 +48,10 @@ class Windows:
     """Leads that the recording does not have and that do not follow from others; their rows are zero."""
     derived: tuple[str, ...] = ()
     """Leads computed from I and II."""
+    stride_samples: int = WINDOW_SAMPLES
+    """From the beginning of one window to that of the next; below 5000 they overlap."""
+    gaps: tuple[Gap, ...] = ()
+    """In order of windows, then leads; leads that are missing have none."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,11 +64,12 @@ class Windows:
         """Some of the windows, float32 [m, 12, 5000], mV."""
         return to_millivolts(self.values[chosen], self.uv_per_lsb)
 
-    def continuous_mv(self, lead: str) -> npt.NDArray[np.float32]:
-        """One lead over the whole recording, float32 [samples], mV, without padding."""
-        row = STANDARD_12.index(lead)
-        rows = [self.values[i, row, :n] for i, n in enumerate(self.valid_samples)]
-        return to_millivolts(np.concatenate(rows), self.uv_per_lsb)
+    def continuous_mv(self, *leads: str) -> npt.NDArray[np.float32]:
+        """Leads over the whole recording, float32 [leads, samples], mV, without padding."""
+        rows = [STANDARD_12.index(x) for x in leads]
+        parts = [x[rows, : self.stride_samples] for x in self.values[:-1]]
+        parts += [x[rows, :n] for x, n in zip(self.values[-1:], self.valid_samples[-1:], strict=True)]
+        return to_millivolts(np.concatenate(parts, axis=-1), self.uv_per_lsb)
 
 
 def to_millivolts(values: npt.NDArray[np.int16], uv_per_lsb: float) -> npt.NDArray[np.float32]:
@@ -61,34 +77,61 @@ def to_millivolts(values: npt.NDArray[np.int16], uv_per_lsb: float) -> npt.NDArr
     return values * np.float32(uv_per_lsb / 1000)
 
 
-def cut(leads_mv: Mapping[str, npt.NDArray[np.floating]], derived: tuple[str, ...] = ()) -> Windows:
-    """Quantise signals at 500 Hz and cut them into windows of 10 s, one after another.
+def cut(
+    leads_mv: Mapping[str, npt.NDArray[np.floating]],
+    derived: tuple[str, ...] = (),
+    absent: Mapping[str, npt.NDArray[np.bool_]] = MappingProxyType({}),
+    stride_samples: int = WINDOW_SAMPLES,
+) -> Windows:
+    """Quantise signals at 500 Hz and cut them into windows of 10 s.
 
-    `leads_mv` maps standard names to finite samples in mV; a shorter lead is zero after its end.
-    Raises EmptyFile when there is no sample.
+    `leads_mv` maps standard names to finite samples in mV; a shorter lead is zero after its end. `absent`
+    says, for leads with gaps, which samples of the longest lead's length they have no value for.
+    Raises EmptyFile when there is no sample, InvalidArgument for a stride that is not within 1 and 5000.
     """
+    if not 1 <= stride_samples <= WINDOW_SAMPLES:
+        raise InvalidArgument(
+            f"windows cannot begin every {stride_samples} samples; say 1 to {WINDOW_SAMPLES}"
+        )
     length = max((x.size for x in leads_mv.values()), default=0)
     if length == 0:
         raise EmptyFile("the recording has no samples in any of the twelve standard leads")
-    count, tail = divmod(length, WINDOW_SAMPLES)
-    if tail >= MIN_TAIL_SAMPLES or count == 0:
-        count += 1
-    peak_uv = max(float(np.abs(x).max(initial=0)) for x in leads_mv.values()) * 1000
+    starts = _starts(length, stride_samples)
+    peak_uv = max(float(max(x.max(initial=0), -x.min(initial=0))) for x in leads_mv.values()) * 1000
     uv_per_lsb = max(FINEST_UV_PER_LSB, float(np.ceil(peak_uv / np.iinfo(np.int16).max)))
-    values = np.zeros((count, len(STANDARD_12), WINDOW_SAMPLES), np.int16)
+    values = np.zeros((len(starts), len(STANDARD_12), WINDOW_SAMPLES), np.int16)
     for row, name in enumerate(STANDARD_12):
         if name in leads_mv:
-            steps = np.rint(leads_mv[name][: count * WINDOW_SAMPLES] * (1000 / uv_per_lsb)).astype(np.int16)
-            for i in range(count):
-                part = steps[i * WINDOW_SAMPLES : (i + 1) * WINDOW_SAMPLES]
-                values[i, row, : part.size] = part
-    starts = np.arange(count) * WINDOW_SAMPLES
+            steps = leads_mv[name] * np.float32(1000 / uv_per_lsb)
+            steps = np.rint(steps, out=steps).astype(np.int16)
+            for window, start in zip(values, starts, strict=True):
+                part = steps[start : start + WINDOW_SAMPLES]
+                window[row, : part.size] = part
     return Windows(
         values=values,
         uv_per_lsb=uv_per_lsb,
         valid_samples=np.minimum(length - starts, WINDOW_SAMPLES).astype(np.int32),
         missing=tuple(name for name in STANDARD_12 if name not in leads_mv),
         derived=derived,
+        stride_samples=stride_samples,
+        gaps=_gaps(absent, starts),
+    )
+
+
+def _starts(length: int, stride_samples: int) -> npt.NDArray[np.int64]:
+    """Of all windows that are full, and of one more for what they leave over, if that is worth it."""
+    full = max(0, (length - WINDOW_SAMPLES) // stride_samples + 1)
+    covered = (full - 1) * stride_samples + WINDOW_SAMPLES if full else 0
+    more = full == 0 or length - covered >= MIN_TAIL_SAMPLES
+    return np.arange(full + more, dtype=np.int64) * stride_samples
+
+
+def _gaps(absent: Mapping[str, npt.NDArray[np.bool_]], starts: npt.NDArray[np.int64]) -> tuple[Gap, ...]:
+    return tuple(
+        Gap(window=i, lead=name, samples=count)
+        for i, start in enumerate(starts)
+        for name in STANDARD_12
+        if name in absent and (count := int(np.count_nonzero(absent[name][start : start + WINDOW_SAMPLES])))
     )
 
 
@@ -97,11 +140,23 @@ class _Header(msgspec.Struct, frozen=True):
     uv_per_lsb: float
     missing: tuple[str, ...]
     derived: tuple[str, ...]
+    stride_samples: int
+    gaps: tuple[Gap, ...]
+
+
+_VERSION = 2
 
 
 def to_bytes(windows: Windows) -> bytes:
     """Serialise as an uncompressed `.npz` without pickle; equal windows give equal bytes."""
-    header = _Header(1, windows.uv_per_lsb, windows.missing, windows.derived)
+    header = _Header(
+        version=_VERSION,
+        uv_per_lsb=windows.uv_per_lsb,
+        missing=windows.missing,
+        derived=windows.derived,
+        stride_samples=windows.stride_samples,
+        gaps=windows.gaps,
+    )
     out = io.BytesIO()
     np.savez(
         out,
@@ -121,8 +176,8 @@ def from_bytes(data: bytes) -> Windows:
             valid_samples: npt.NDArray[np.int32] = arrays["valid_samples"]
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as e:
         raise InvalidArgument(f"these bytes are not stored windows ({type(e).__name__})") from e
-    if header.version != 1:
-        raise InvalidArgument(f"windows version {header.version} is newer than this program")
+    if header.version != _VERSION:
+        raise InvalidArgument(f"windows version {header.version} is not one that this program reads")
     if values.dtype != np.int16 or values.shape[1:] != (
         len(STANDARD_12),
         WINDOW_SAMPLES,
@@ -134,4 +189,6 @@ def from_bytes(data: bytes) -> Windows:
         valid_samples=valid_samples,
         missing=header.missing,
         derived=header.derived,
+        stride_samples=header.stride_samples,
+        gaps=header.gaps,
     )

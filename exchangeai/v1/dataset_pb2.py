@@ -25,23 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65xchangeai/v1/dataset.proto\x12\rexchangeai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x07\x44\x61taset\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.exchangeai.v1.DatasetState\x12!\n\x04task\x18\x04 \x01(\x0e\x32\x13.exchangeai.v1.Task\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12)\n\x05parts\x18\x06 \x03(\x0b\x32\x1a.exchangeai.v1.PartSummary\x12)\n\x06report\x18\x07 \x01(\x0b\x32\x19.exchangeai.v1.JoinReport\x12\x10\n\x08progress\x18\x08 \x01(\x01\x12\r\n\x05\x65rror\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x0bPartSummary\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x12\n\nrecordings\x18\x02 \x01(\x03\x12\x10\n\x08patients\x18\x03 \x01(\x03\x12\x11\n\tpositives\x18\x04 \x03(\x03\"\xba\x01\n\nJoinReport\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x16\n\x0eunmatched_rows\x18\x02 \x03(\x03\x12\x11\n\tunmatched\x18\x03 \x01(\x03\x12+\n\x08unusable\x18\x04 \x03(\x0b\x32\x19.exchangeai.v1.RowProblem\x12\x15\n\rwithout_label\x18\x05 \x01(\x03\x12\x12\n\nduplicates\x18\x06 \x01(\x03\x12\x18\n\x10unknown_patients\x18\x07 \x01(\x03\")\n\nRowProblem\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t*\x96\x01\n\x0c\x44\x61tasetState\x12\x1d\n\x19\x44\x41TASET_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x41TASET_STATE_QUEUED\x10\x01\x12\x1a\n\x16\x44\x41TASET_STATE_BUILDING\x10\x02\x12\x17\n\x13\x44\x41TASET_STATE_READY\x10\x03\x12\x18\n\x14\x44\x41TASET_STATE_FAILED\x10\x04*I\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x14\n\x10TASK_MULTI_LABEL\x10\x01\x12\x15\n\x11TASK_SINGLE_LABEL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65xchangeai/v1/dataset.proto\x12\rexchangeai.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x02\n\x07\x44\x61taset\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.exchangeai.v1.DatasetState\x12!\n\x04task\x18\x04 \x01(\x0e\x32\x13.exchangeai.v1.Task\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12)\n\x05parts\x18\x06 \x03(\x0b\x32\x1a.exchangeai.v1.PartSummary\x12)\n\x06report\x18\x07 \x01(\x0b\x32\x19.exchangeai.v1.JoinReport\x12\x10\n\x08progress\x18\x08 \x01(\x01\x12\r\n\x05\x65rror\x18\t \x01(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ntest_looks\x18\x0b \x01(\x03\"T\n\x0bPartSummary\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x12\n\nrecordings\x18\x02 \x01(\x03\x12\x10\n\x08patients\x18\x03 \x01(\x03\x12\x11\n\tpositives\x18\x04 \x03(\x03\"\xf5\x01\n\nJoinReport\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x16\n\x0eunmatched_rows\x18\x02 \x03(\x03\x12\x11\n\tunmatched\x18\x03 \x01(\x03\x12+\n\x08unusable\x18\x04 \x03(\x0b\x32\x19.exchangeai.v1.RowProblem\x12\x15\n\rwithout_label\x18\x05 \x01(\x03\x12\x12\n\nduplicates\x18\x06 \x01(\x03\x12\x18\n\x10unknown_patients\x18\x07 \x01(\x03\x12*\n\x06\x63ounts\x18\x08 \x03(\x0b\x32\x1a.exchangeai.v1.ReportCount\x12\r\n\x05notes\x18\t \x03(\t\"E\n\x0bReportCount\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.exchangeai.v1.ReportKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\")\n\nRowProblem\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t*\x96\x01\n\x0c\x44\x61tasetState\x12\x1d\n\x19\x44\x41TASET_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x41TASET_STATE_QUEUED\x10\x01\x12\x1a\n\x16\x44\x41TASET_STATE_BUILDING\x10\x02\x12\x17\n\x13\x44\x41TASET_STATE_READY\x10\x03\x12\x18\n\x14\x44\x41TASET_STATE_FAILED\x10\x04*^\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x14\n\x10TASK_MULTI_LABEL\x10\x01\x12\x15\n\x11TASK_SINGLE_LABEL\x10\x02\x12\x13\n\x0fTASK_REGRESSION\x10\x03*\xfd\x02\n\nReportKind\x12\x1b\n\x17REPORT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19REPORT_KIND_UNMATCHED_ROW\x10\x01\x12#\n\x1fREPORT_KIND_UNMATCHED_RECORDING\x10\x02\x12\x18\n\x14REPORT_KIND_UNUSABLE\x10\x03\x12\x1d\n\x19REPORT_KIND_WITHOUT_LABEL\x10\x04\x12\x1c\n\x18REPORT_KIND_REPEATED_ROW\x10\x05\x12\x1d\n\x19REPORT_KIND_CONTRADICTORY\x10\x06\x12\x1b\n\x17REPORT_KIND_SAME_SIGNAL\x10\x07\x12\x1f\n\x1bREPORT_KIND_UNKNOWN_PATIENT\x10\x08\x12\x1a\n\x16REPORT_KIND_RARE_CLASS\x10\t\x12\x1c\n\x18REPORT_KIND_POOR_QUALITY\x10\n\x12 \n\x1cREPORT_KIND_NOT_PREPROCESSED\x10\x0b\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchangeai.v1.dataset_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATASETSTATE']._serialized_start=707
-  _globals['_DATASETSTATE']._serialized_end=857
-  _globals['_TASK']._serialized_start=859
-  _globals['_TASK']._serialized_end=932
+  _globals['_DATASETSTATE']._serialized_start=857
+  _globals['_DATASETSTATE']._serialized_end=1007
+  _globals['_TASK']._serialized_start=1009
+  _globals['_TASK']._serialized_end=1103
+  _globals['_REPORTKIND']._serialized_start=1106
+  _globals['_REPORTKIND']._serialized_end=1487
   _globals['_DATASET']._serialized_start=80
-  _globals['_DATASET']._serialized_end=386
-  _globals['_PARTSUMMARY']._serialized_start=388
-  _globals['_PARTSUMMARY']._serialized_end=472
-  _globals['_JOINREPORT']._serialized_start=475
-  _globals['_JOINREPORT']._serialized_end=661
-  _globals['_ROWPROBLEM']._serialized_start=663
-  _globals['_ROWPROBLEM']._serialized_end=704
+  _globals['_DATASET']._serialized_end=406
+  _globals['_PARTSUMMARY']._serialized_start=408
+  _globals['_PARTSUMMARY']._serialized_end=492
+  _globals['_JOINREPORT']._serialized_start=495
+  _globals['_JOINREPORT']._serialized_end=740
+  _globals['_REPORTCOUNT']._serialized_start=742
+  _globals['_REPORTCOUNT']._serialized_end=811
+  _globals['_ROWPROBLEM']._serialized_start=813
+  _globals['_ROWPROBLEM']._serialized_end=854
 # @@protoc_insertion_point(module_scope)

@@ -24,19 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n exchangeai/v1/measurements.proto\x12\rexchangeai.v1\"n\n\x0cMeasurements\x12\x1b\n\x0eheart_rate_bpm\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tr_peaks_s\x18\x02 \x03(\x01\x12\x0c\n\x04lead\x18\x03 \x01(\t\x12\r\n\x05notes\x18\x04 \x03(\tB\x11\n\x0f_heart_rate_bpm\"u\n\x07Quality\x12.\n\x07verdict\x18\x01 \x01(\x0e\x32\x1d.exchangeai.v1.QualityVerdict\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x12)\n\x05leads\x18\x03 \x03(\x0b\x32\x1a.exchangeai.v1.LeadQuality\"*\n\x0bLeadQuality\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\r\n\x05\x66lags\x18\x02 \x03(\t*\x92\x01\n\x0eQualityVerdict\x12\x1f\n\x1bQUALITY_VERDICT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aQUALITY_VERDICT_ANALYSABLE\x10\x01\x12\x1b\n\x17QUALITY_VERDICT_LIMITED\x10\x02\x12\"\n\x1eQUALITY_VERDICT_NOT_ANALYSABLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n exchangeai/v1/measurements.proto\x12\rexchangeai.v1\"\xca\x02\n\x0cMeasurements\x12\x1b\n\x0eheart_rate_bpm\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tr_peaks_s\x18\x02 \x03(\x01\x12\x10\n\x04lead\x18\x03 \x01(\tB\x02\x18\x01\x12\r\n\x05notes\x18\x04 \x03(\t\x12\r\n\x05leads\x18\x05 \x03(\t\x12\x1c\n\x0frr_irregularity\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12+\n\tintervals\x18\x07 \x01(\x0b\x32\x18.exchangeai.v1.Intervals\x12!\n\x04\x61xes\x18\x08 \x01(\x0b\x32\x13.exchangeai.v1.Axes\x12\x31\n\namplitudes\x18\t \x03(\x0b\x32\x1d.exchangeai.v1.LeadAmplitudes\x12\x12\n\nbeats_used\x18\n \x01(\x05\x42\x11\n\x0f_heart_rate_bpmB\x12\n\x10_rr_irregularity\"\xda\x02\n\tIntervals\x12\r\n\x05rr_ms\x18\x01 \x01(\x01\x12\x11\n\x04p_ms\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05pr_ms\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x06qrs_ms\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05qt_ms\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x1a\n\rqtc_bazett_ms\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x1e\n\x11qtc_fridericia_ms\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12\x1e\n\x11qtc_framingham_ms\x18\x08 \x01(\x01H\x06\x88\x01\x01\x12\x1a\n\rqtc_hodges_ms\x18\t \x01(\x01H\x07\x88\x01\x01\x42\x07\n\x05_p_msB\x08\n\x06_pr_msB\t\n\x07_qrs_msB\x08\n\x06_qt_msB\x10\n\x0e_qtc_bazett_msB\x14\n\x12_qtc_fridericia_msB\x14\n\x12_qtc_framingham_msB\x10\n\x0e_qtc_hodges_ms\"d\n\x04\x41xes\x12\x12\n\x05p_deg\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07qrs_deg\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05t_deg\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x08\n\x06_p_degB\n\n\x08_qrs_degB\x08\n\x06_t_deg\"X\n\x0eLeadAmplitudes\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\x0c\n\x04r_mv\x18\x02 \x01(\x01\x12\x0c\n\x04s_mv\x18\x03 \x01(\x01\x12\x12\n\x05st_mv\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_st_mv\"\xc4\x01\n\x07Quality\x12.\n\x07verdict\x18\x01 \x01(\x0e\x32\x1d.exchangeai.v1.QualityVerdict\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x12)\n\x05leads\x18\x03 \x03(\x0b\x32\x1a.exchangeai.v1.LeadQuality\x12\r\n\x05\x66lags\x18\x04 \x03(\t\x12#\n\x16\x61\x63\x63\x65ptable_probability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x19\n\x17_acceptable_probability\"*\n\x0bLeadQuality\x12\x0c\n\x04lead\x18\x01 \x01(\t\x12\r\n\x05\x66lags\x18\x02 \x03(\t*\x92\x01\n\x0eQualityVerdict\x12\x1f\n\x1bQUALITY_VERDICT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aQUALITY_VERDICT_ANALYSABLE\x10\x01\x12\x1b\n\x17QUALITY_VERDICT_LIMITED\x10\x02\x12\"\n\x1eQUALITY_VERDICT_NOT_ANALYSABLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchangeai.v1.measurements_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUALITYVERDICT']._serialized_start=327
-  _globals['_QUALITYVERDICT']._serialized_end=473
-  _globals['_MEASUREMENTS']._serialized_start=51
-  _globals['_MEASUREMENTS']._serialized_end=161
-  _globals['_QUALITY']._serialized_start=163
-  _globals['_QUALITY']._serialized_end=280
-  _globals['_LEADQUALITY']._serialized_start=282
-  _globals['_LEADQUALITY']._serialized_end=324
+  _globals['_MEASUREMENTS'].fields_by_name['lead']._loaded_options = None
+  _globals['_MEASUREMENTS'].fields_by_name['lead']._serialized_options = b'\030\001'
+  _globals['_QUALITYVERDICT']._serialized_start=1169
+  _globals['_QUALITYVERDICT']._serialized_end=1315
+  _globals['_MEASUREMENTS']._serialized_start=52
+  _globals['_MEASUREMENTS']._serialized_end=382
+  _globals['_INTERVALS']._serialized_start=385
+  _globals['_INTERVALS']._serialized_end=731
+  _globals['_AXES']._serialized_start=733
+  _globals['_AXES']._serialized_end=833
+  _globals['_LEADAMPLITUDES']._serialized_start=835
+  _globals['_LEADAMPLITUDES']._serialized_end=923
+  _globals['_QUALITY']._serialized_start=926
+  _globals['_QUALITY']._serialized_end=1122
+  _globals['_LEADQUALITY']._serialized_start=1124
+  _globals['_LEADQUALITY']._serialized_end=1166
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,11 @@ class PreprocessServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_preprocess__service__pb2.ListDatasetsRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_preprocess__service__pb2.ListDatasetsResponse.FromString,
                 _registered_method=True)
+        self.GetDatasetReport = channel.unary_stream(
+                '/exchangeai.v1.PreprocessService/GetDatasetReport',
+                request_serializer=exchangeai_dot_v1_dot_preprocess__service__pb2.GetDatasetReportRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_preprocess__service__pb2.GetDatasetReportResponse.FromString,
+                _registered_method=True)
 
 
 class PreprocessServiceServicer:
@@ -103,6 +108,14 @@ class PreprocessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDatasetReport(self, request, context):
+        """Streams one kind of a data set's full report as CSV: row, recording id, detail. Only a header when there
+        is nothing of the kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PreprocessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +143,11 @@ def add_PreprocessServiceServicer_to_server(servicer, server):
                     servicer.ListDatasets,
                     request_deserializer=exchangeai_dot_v1_dot_preprocess__service__pb2.ListDatasetsRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_preprocess__service__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'GetDatasetReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetDatasetReport,
+                    request_deserializer=exchangeai_dot_v1_dot_preprocess__service__pb2.GetDatasetReportRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_preprocess__service__pb2.GetDatasetReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +286,33 @@ class PreprocessService:
             '/exchangeai.v1.PreprocessService/ListDatasets',
             exchangeai_dot_v1_dot_preprocess__service__pb2.ListDatasetsRequest.SerializeToString,
             exchangeai_dot_v1_dot_preprocess__service__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDatasetReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/exchangeai.v1.PreprocessService/GetDatasetReport',
+            exchangeai_dot_v1_dot_preprocess__service__pb2.GetDatasetReportRequest.SerializeToString,
+            exchangeai_dot_v1_dot_preprocess__service__pb2.GetDatasetReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
 
 from exchangeai.bus import Bus, FactIndex
 from exchangeai.errors import Conflict, InvalidArgument, NotFound, NotReady
 from exchangeai.events.v1.dataset_requested_pb2 import DatasetRequested
-from exchangeai.facts import DatasetFact, DatasetState, PreprocessedFact, RecordingFact, Task
+from exchangeai.facts import (
+    DatasetFact,
+    DatasetState,
+    PreprocessedFact,
+    RecordingFact,
+    ReportKind,
+    TestLooksFact,
+)
 from exchangeai.keys import name_key, patient_key
-from exchangeai.signal import PREPROCESSING_VERSION, Windows
+from exchangeai.signal import Windows
 from exchangeai.signal import windows as windows_at_rest
 from exchangeai.store import ObjectStore
 from services.preprocess.analysis import Analysis, analysis_key, decode, windows_key
-from services.preprocess.join import Joined, Keys, join
-from services.preprocess.request import (
-    DatasetRequest,
-    RequestedRecording,
-    encode_request,
-    request_id,
-    request_key,
-    summarise,
-)
-from services.preprocess.split import Shares, split
-from services.preprocess.table import Columns, parse_table
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """A data set as the caller describes it."""
-
-    name: str
-    table: bytes
-    columns: Columns
-    task: Task
-    classes: tuple[str, ...]
-    shares: Shares
+from services.preprocess.findings import as_csv, report_key
+from services.preprocess.known import Keys, KnownRecordings
+from services.preprocess.plan import Wish, plan
+from services.preprocess.request import request_key
 
 
 class Catalogue:
@@ -49,12 +39,16 @@ class Catalogue:
         bus: Bus,
         store: ObjectStore,
         datasets: FactIndex[DatasetFact],
+        looks: FactIndex[TestLooksFact],
         site_key: str,
+        work_dir: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._bus = bus
         self._store = store
         self._index = datasets
+        self._looks = looks
+        self._work_dir = work_dir
         self._clock = clock
         self._recordings = bus.facts(RecordingFact)
         self._preprocessed = bus.facts(PreprocessedFact)
@@ -77,20 +71,26 @@ class Catalogue:
         Raises InvalidArgument for a table, join or split that cannot become a data set. One that failed
         before is queued again.
         """
+        known = KnownRecordings(self._keys)
         # Read from the server, not from a copy, so that whatever was uploaded before this call is seen.
-        recordings = list((await self._recordings.all()).values())
-        request = await asyncio.to_thread(_request, wish, recordings, self._keys)
-        encoded = encode_request(request)
-        dataset_id = request_id(encoded)
-        await self._store.put(request_key(dataset_id), encoded)
+        for x in (await self._recordings.all()).values():
+            known.add(x)
+        with tempfile.TemporaryDirectory(prefix="request-", dir=self._work_dir) as folder:
+            path = Path(folder) / "request"
+            planned = await asyncio.to_thread(plan, wish, known, path)
+            dataset_id = planned.dataset_id
+            await self._store.put_file(request_key(dataset_id), path)
+        for kind, content in planned.findings.files():
+            await self._store.put(report_key(dataset_id, kind), content)
+        header = planned.request
         fact = DatasetFact(
             dataset_id=dataset_id,
-            name=request.name,
+            name=header.name,
             state=DatasetState.QUEUED,
-            task=request.task,
-            classes=request.classes,
-            parts=summarise(request.recordings, len(request.classes)),
-            report=request.report,
+            task=header.task,
+            classes=header.classes,
+            parts=planned.parts,
+            report=planned.report,
             created_at=self._clock(),
         )
         dedup_id = dataset_id
@@ -122,6 +122,20 @@ class Catalogue:
         """All data sets, newest first."""
         return sorted(self._index.items.values(), key=lambda x: (-x.created_at, x.dataset_id))
 
+    def test_looks(self, dataset_id: str) -> int:
+        """By how many runs and models the test part was looked at."""
+        known = self._looks.items.get(dataset_id)
+        return len(known.looks) if known is not None else 0
+
+    async def report(self, dataset_id: str, kind: ReportKind) -> bytes:
+        """One kind of the full report as CSV, only its header when there is nothing. Raises NotFound."""
+        if await self._datasets.get(dataset_id) is None:
+            raise NotFound("there is no such data set")
+        try:
+            return await self._store.get(report_key(dataset_id, kind))
+        except NotFound:
+            return as_csv()
+
     async def _stored(self, recording_id: str, key: str) -> bytes:
         done = await self._preprocessed.get(recording_id)
         if done is not None and done.value.error is None:
@@ -134,33 +148,6 @@ class Catalogue:
         if not recording.value.readable:
             raise InvalidArgument(f"the file could not be read: {recording.value.error_message}")
         raise NotReady("the recording is being preprocessed; ask again in a moment")
-
-
-def _request(wish: Wish, recordings: Sequence[RecordingFact], keys: Keys) -> DatasetRequest:
-    rows = parse_table(wish.table, wish.columns)
-    joined: Joined = join(rows, recordings, wish.classes, wish.task, keys)
-    parts = split(joined.members, joined.classes, wish.shares, given=bool(wish.columns.part))
-    members = sorted(joined.members, key=lambda x: (parts[x.recording_id], x.recording_id))
-    return DatasetRequest(
-        name=wish.name,
-        task=wish.task,
-        classes=joined.classes,
-        recordings=tuple(
-            RequestedRecording(
-                row=x.row,
-                recording_id=x.recording_id,
-                patient_key=x.patient_key,
-                part=parts[x.recording_id],
-                labels=x.labels,
-                sex=x.sex,
-                age_years=x.age_years,
-            )
-            for x in members
-        ),
-        seed=wish.shares.seed,
-        preprocessing_version=PREPROCESSING_VERSION,
-        report=joined.report,
-    )
 
 
 def _again(old: DatasetFact, new: DatasetFact) -> DatasetFact:

@@ -1,154 +1,151 @@
-"""Join the rows of a label table to recordings, by id or by the keyed hash of a file name."""
+"""Join the rows of a label table to recordings, and judge what the rows say of each recording."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from exchangeai.errors import InvalidArgument
-from exchangeai.facts import JoinReport, RecordingFact, RowProblem, Task
-from exchangeai.recording import Sex
+from exchangeai.facts import JoinReport, ReportKind, Task
+from services.preprocess.findings import Findings
+from services.preprocess.known import Known, KnownRecordings
+from services.preprocess.members import (
+    Member,
+    Repeated,
+    common_enough,
+    one_each,
+    one_signal_each,
+    single,
+)
 from services.preprocess.table import LabelRow
 
 MAX_LISTED = 1000
-"""How many row numbers or problems a report lists; the counts are of all."""
+"""How many row numbers or problems a report lists; the counts are of all, and so are the CSV files."""
 MAX_CLASSES = 1000
 _SHOWN_PROBLEMS = 5
 
-KeyOf = Callable[[str], str]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
-    """A row that found its recording."""
+class Rules:
+    """How rows are judged."""
 
-    row: int
-    recording_id: str
-    labels: tuple[int, ...]
-    """Indices of the classes that hold, ascending."""
-    patient_key: str
-    part: str = ""
-    """As given in the table, not yet checked; empty when there is no such column."""
-    sex: Sex | None = None
-    age_years: int | None = None
+    task: Task
+    classes: tuple[str, ...] = ()
+    """To keep, in this order; empty for all, most frequent first. For regression the names of the targets."""
+    repeated: Repeated = Repeated.LEAVE_OUT
+    fewest_patients: int = 0
+    """Classes of fewer patients are left out; 0 keeps all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """Rows with recordings, the classes and how it went."""
+    """Recordings with labels, the classes and how it went."""
 
     members: tuple[Member, ...]
     classes: tuple[str, ...]
     report: JoinReport
+    findings: Findings
 
 
-@dataclass(frozen=True, kw_only=True)
-class Keys:
-    """How names become keys; the secret is bound in."""
+def join(rows: Sequence[LabelRow], known: KnownRecordings, rules: Rules) -> Joined:
+    """Find each row's recordings, patient and labels.
 
-    name: KeyOf
-    patient: KeyOf
-
-
-def join(
-    rows: Sequence[LabelRow],
-    recordings: Iterable[RecordingFact],
-    classes: Sequence[str],
-    task: Task,
-    keys: Keys,
-) -> Joined:
-    """Find each row's recording, patient and labels.
-
-    A row names its recording by id, or by a file name with or without suffix and folders. The patient is
-    the one of the table, else of the recording, else the recording counts as a patient of its own.
-    `classes` empty: all labels of joined rows, most frequent first. Raises InvalidArgument when nothing is
-    left, with the counts and the first problems.
+    A row names its recording by id, or by a file name with or without suffix and folders; a table without
+    such a column says of all recordings of its patient what its row says. The patient is the one of the
+    table, else of the recording, else the recording counts as a patient of its own. Raises InvalidArgument
+    when nothing is left, with the counts and the first problems.
     """
-    found = _Catalogue(recordings, keys.name)
-    problems: list[RowProblem] = []
-    unmatched: list[int] = []
-    matched: list[tuple[LabelRow, RecordingFact]] = []
-    seen: set[str] = set()
-    duplicates = 0
-    for row in rows:
-        candidates = found.named(row.recording)
-        if not candidates:
-            unmatched.append(row.row)
-        elif len(candidates) > 1:
-            problems.append(RowProblem(row=row.row, reason=f"its name fits {len(candidates)} recordings"))
-        elif candidates[0].recording_id in seen:
-            duplicates += 1
-        elif not candidates[0].readable:
-            problems.append(RowProblem(row=row.row, reason=f"unreadable file: {candidates[0].error_reason}"))
-        else:
-            seen.add(candidates[0].recording_id)
-            matched.append((row, candidates[0]))
-    chosen = tuple(classes) or _all_classes(row for row, _ in matched)
-    index = {name: i for i, name in enumerate(chosen)}
-    members: list[Member] = []
-    without_label = unknown_patients = 0
-    for row, recording in matched:
-        labels = tuple(sorted(index[x] for x in row.labels if x in index))
-        if not labels:
-            without_label += 1
-            continue
-        if task is Task.SINGLE_LABEL and len(labels) > 1:
-            problems.append(
-                RowProblem(row=row.row, reason="several classes hold, but the task is single-label")
-            )
-            continue
-        patient = keys.patient(row.patient) if row.patient else recording.patient.patient_key
-        unknown_patients += patient is None
-        members.append(
-            Member(
-                row=row.row,
-                recording_id=recording.recording_id,
-                labels=labels,
-                patient_key=patient or recording.recording_id,
-                part=row.part,
-                sex=recording.patient.sex,
-                age_years=recording.patient.age_years,
-            )
-        )
-    report = JoinReport(
-        matched=len(matched),
-        unmatched_rows=tuple(unmatched[:MAX_LISTED]),
-        unmatched=len(unmatched),
-        unusable=tuple(sorted(problems, key=lambda x: x.row)[:MAX_LISTED]),
-        without_label=without_label,
-        duplicates=duplicates,
-        unknown_patients=unknown_patients,
-    )
+    findings = Findings()
+    matched = _match(rows, known, findings)
+    if rules.task is not Task.REGRESSION:
+        chosen = rules.classes or _all_classes({x.row: x for x, _ in matched}.values())
+        members = _labelled(matched, chosen, known, rules, findings)
+        members = one_each(members, rules.repeated, findings)
+        members = single(members, rules.task, findings)
+    else:
+        chosen = rules.classes
+        members = one_each(_valued(matched, known, findings), rules.repeated, findings)
+    members = one_signal_each(members, known, findings)
+    if rules.task is not Task.REGRESSION:
+        members, chosen = common_enough(members, chosen, rules.fewest_patients, findings)
+    for x in members:
+        if x.patient_key == x.recording_id:
+            findings.add(ReportKind.UNKNOWN_PATIENT, row=x.row, recording_id=x.recording_id)
+    report = _report(len(matched), findings)
     if not members:
         raise InvalidArgument(_nothing_left(len(rows), report))
-    return Joined(members=tuple(members), classes=chosen, report=report)
+    named = {x.recording_id for _, x in matched}
+    for x in known:
+        if x.error_reason is None and x.recording_id not in named:
+            findings.add(ReportKind.UNMATCHED_RECORDING, recording_id=x.recording_id)
+    return Joined(members=tuple(members), classes=tuple(chosen), report=report, findings=findings)
 
 
-class _Catalogue:
-    """Recordings by id and by the keys of their file names."""
+def _match(
+    rows: Sequence[LabelRow], known: KnownRecordings, findings: Findings
+) -> list[tuple[LabelRow, Known]]:
+    matched: list[tuple[LabelRow, Known]] = []
+    for row in rows:
+        by_patient = not row.recording and bool(row.patient)
+        candidates = known.of_patient(row.patient) if by_patient else known.named(row.recording)
+        why = row.problem
+        if not candidates:
+            findings.add(ReportKind.UNMATCHED_ROW, row=row.row)
+            continue
+        if len(candidates) > 1 and not by_patient:
+            why = f"its name fits {len(candidates)} recordings"
+        elif candidates[0].error_reason is not None:
+            why = f"unreadable file: {candidates[0].error_reason}"
+        if why:
+            findings.add(ReportKind.UNUSABLE, row=row.row, detail=why)
+        else:
+            matched.extend((row, x) for x in candidates)
+    return matched
 
-    def __init__(self, recordings: Iterable[RecordingFact], name_key: KeyOf) -> None:
-        self._name_key = name_key
-        self._by_id: dict[str, RecordingFact] = {}
-        self._by_name: dict[str, dict[str, RecordingFact]] = {}
-        for x in recordings:
-            self._by_id[x.recording_id] = x
-            for key in x.name_keys:
-                self._by_name.setdefault(key, {})[x.recording_id] = x
 
-    def named(self, cell: str) -> list[RecordingFact]:
-        """All recordings that the cell may mean; a readable one hides unreadable ones of the same name."""
-        if not cell:
-            return []
-        if cell.lower() in self._by_id:
-            return [self._by_id[cell.lower()]]
-        base = cell.replace("\\", "/").rpartition("/")[2]
-        for name in dict.fromkeys((cell, base)):
-            fits = list(self._by_name.get(self._name_key(name), {}).values())
-            if fits:
-                return [x for x in fits if x.readable] or fits[:1]
-        return []
+def _labelled(
+    pairs: Iterable[tuple[LabelRow, Known]],
+    classes: Sequence[str],
+    known: KnownRecordings,
+    rules: Rules,
+    findings: Findings,
+) -> list[Member]:
+    index = {name: i for i, name in enumerate(classes)}
+    members: list[Member] = []
+    for row, recording in pairs:
+        labels = tuple(sorted({index[x] for x in row.labels if x in index}))
+        if labels:
+            members.append(replace(_member(row, recording, known), labels=labels))
+        else:
+            findings.add(ReportKind.WITHOUT_LABEL, row=row.row, recording_id=recording.recording_id)
+    return members
+
+
+def _valued(
+    pairs: Iterable[tuple[LabelRow, Known]], known: KnownRecordings, findings: Findings
+) -> list[Member]:
+    members: list[Member] = []
+    for row, recording in pairs:
+        if all(math.isnan(x) for x in row.values):
+            findings.add(ReportKind.WITHOUT_LABEL, row=row.row, recording_id=recording.recording_id)
+        else:
+            members.append(replace(_member(row, recording, known), values=row.values))
+    return members
+
+
+def _member(row: LabelRow, recording: Known, known: KnownRecordings) -> Member:
+    patient = known.patient_key(row.patient) if row.patient else recording.patient_key
+    return Member(
+        row=row.row,
+        recording_id=recording.recording_id,
+        patient_key=patient or recording.recording_id,
+        part=row.part,
+        time_s=row.time_s,
+        sex=recording.sex,
+        age_years=recording.age_years,
+    )
 
 
 def _all_classes(rows: Iterable[LabelRow]) -> tuple[str, ...]:
@@ -159,6 +156,20 @@ def _all_classes(rows: Iterable[LabelRow]) -> tuple[str, ...]:
             "is it the right column? Otherwise name the classes to keep"
         )
     return tuple(sorted(counts, key=lambda x: (-counts[x], x)))
+
+
+def _report(matched: int, findings: Findings) -> JoinReport:
+    problems = (ReportKind.UNUSABLE, ReportKind.CONTRADICTORY, ReportKind.SAME_SIGNAL)
+    return JoinReport(
+        matched=matched - findings.count(ReportKind.REPEATED_ROW),
+        unmatched_rows=findings.rows(ReportKind.UNMATCHED_ROW, MAX_LISTED),
+        unmatched=findings.count(ReportKind.UNMATCHED_ROW),
+        unusable=findings.problems(problems, MAX_LISTED),
+        without_label=findings.count(ReportKind.WITHOUT_LABEL),
+        duplicates=findings.count(ReportKind.REPEATED_ROW),
+        unknown_patients=findings.count(ReportKind.UNKNOWN_PATIENT),
+        counts=findings.counts(),
+    )
 
 
 def _nothing_left(rows: int, report: JoinReport) -> str:

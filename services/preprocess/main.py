@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exchangeai.bus import open_bus, open_index
 from exchangeai.config import BusConfig, RpcConfig, StoreConfig, TelemetryConfig
-from exchangeai.facts import DatasetFact, PreprocessedFact
+from exchangeai.facts import DatasetFact, TestLooksFact
 from exchangeai.keys import check_secret
 from exchangeai.process import until_stopped
 from exchangeai.rpc import Server
@@ -49,14 +49,15 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(config.store))
         bus = await stack.enter_async_context(open_bus(config.bus, "preprocess"))
-        preprocessed = await stack.enter_async_context(open_index(bus.facts(PreprocessedFact)))
         datasets = await stack.enter_async_context(open_index(bus.facts(DatasetFact)))
+        looks = await stack.enter_async_context(open_index(bus.facts(TestLooksFact)))
         if config.work_dir is not None:
             config.work_dir.mkdir(parents=True, exist_ok=True)
         worker = PreprocessWorker(bus, store)
-        builder = DatasetBuilder(bus, store, preprocessed, config.work_dir)
+        builder = DatasetBuilder(bus, store, config.work_dir)
         server = Server(config.rpc, max_receive_bytes=MAX_RECEIVE_BYTES)
-        servicer = PreprocessServicer(Catalogue(bus, store, datasets, config.site_key))
+        catalogue = Catalogue(bus, store, datasets, looks, config.site_key, config.work_dir)
+        servicer = PreprocessServicer(catalogue)
         add_PreprocessServiceServicer_to_server(servicer, server.grpc)
         await worker.republish_outdated()
         port = await stack.enter_async_context(server.serving("exchangeai.v1.PreprocessService"))

@@ -1,17 +1,33 @@
-"""Split recordings into three parts by patient: stratified and seeded, or as the table says."""
+"""Split recordings into three parts, never a patient into two: at random, by time, or as the table says."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
 
 from exchangeai.dataset import PARTS
 from exchangeai.errors import InvalidArgument
-from services.preprocess.join import Member
+from exchangeai.facts import Task
+from services.preprocess.members import Member
 
 _SHOWN_ROWS = 10
+_FIFTHS = np.array([0.2, 0.4, 0.6, 0.8])
+
+
+class SplitBy(StrEnum):
+    """What decides the part of a recording."""
+
+    PATIENT = "patient"
+    """At random by patient, stratified and seeded."""
+    COLUMN = "column"
+    """The column of parts."""
+    TIME = "time"
+    """The earliest patients train, the latest test."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,32 +39,49 @@ class Shares:
     seed: int
 
 
-def split(members: Sequence[Member], classes: Sequence[str], shares: Shares, given: bool) -> dict[str, str]:
+def split(
+    members: Sequence[Member],
+    classes: Sequence[str],
+    shares: Shares,
+    by: SplitBy,
+    *,
+    task: Task = Task.MULTI_LABEL,
+    part_of_value: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """The part of each recording by id; no patient is in two parts.
 
-    `given`: the members' own parts are taken and checked. Raises InvalidArgument when a patient is in two
-    given parts, a part is unknown or empty, or a class cannot be learned or judged with this split.
+    `part_of_value` says which part each value of the column of parts means, for example of PTB-XL's
+    `strat_fold`; without it the values are the parts. Raises InvalidArgument when a patient is in two given
+    parts, a part is unknown or empty, or a class cannot be learned or judged with this split.
     """
-    parts = _as_given(members) if given else _by_patient(members, len(classes), shares)
-    _check(members, parts, classes)
+    match by:
+        case SplitBy.COLUMN:
+            parts = _as_given(members, part_of_value or {x: x for x in PARTS})
+        case SplitBy.TIME:
+            parts = _by_time(members, shares)
+        case SplitBy.PATIENT:
+            parts = _by_patient(members, strata(members, task), shares)
+    _check(members, parts, classes, task)
     return parts
 
 
-def _as_given(members: Sequence[Member]) -> dict[str, str]:
+def _as_given(members: Sequence[Member], part_of_value: Mapping[str, str]) -> dict[str, str]:
+    folded = {value.strip().casefold(): part for value, part in part_of_value.items()}
     parts: dict[str, str] = {}
     rows_of: dict[str, dict[str, int]] = defaultdict(dict)
-    unknown: list[int] = []
+    unknown: dict[int, str] = {}
     for x in members:
-        part = x.part.lower()
-        if part not in PARTS:
-            unknown.append(x.row)
+        part = folded.get(x.part.casefold())
+        if part is None:
+            unknown[x.row] = x.part
             continue
         parts[x.recording_id] = part
         rows_of[x.patient_key].setdefault(part, x.row)
     if unknown:
         raise InvalidArgument(
-            f"{len(unknown)} rows name no known part (rows {_some(unknown)}); "
-            f"the parts are {', '.join(PARTS)}"
+            f"{len(unknown)} rows name no known part (rows {_some(list(unknown))}): their column says "
+            f"{_values(unknown.values())}; known are {_values(part_of_value)}. "
+            "State which part each value means"
         )
     crossing = [sorted(rows.values()) for rows in rows_of.values() if len(rows) > 1]
     if crossing:
@@ -60,22 +93,71 @@ def _as_given(members: Sequence[Member]) -> dict[str, str]:
     return parts
 
 
-def _by_patient(members: Sequence[Member], classes: int, shares: Shares) -> dict[str, str]:
+def _by_patient(
+    members: Sequence[Member], strata_of: Mapping[str, set[int]], shares: Shares
+) -> dict[str, str]:
     """Iterative stratification over patients (Sechidis, Tsoumakas, Vlahavas 2011, there over samples).
 
     The rarest class goes first: each of its patients goes where most of that class is still wanted.
     """
-    labels_of: dict[str, set[int]] = defaultdict(set)
-    for x in members:
-        labels_of[x.patient_key].update((*x.labels, classes))  # one class more that all have: being a patient
-    if len(labels_of) < len(PARTS):
-        raise InvalidArgument(
-            f"a split by patient needs at least {len(PARTS)} patients; there are {len(labels_of)}"
-        )
-    order = sorted(labels_of)
+    order = sorted(strata_of)
+    _require_patients(len(order))
     random.Random(shares.seed).shuffle(order)
+    everybody = 1 + max((x for labels in strata_of.values() for x in labels), default=-1)
+    labels_of = {patient: strata_of[patient] | {everybody} for patient in order}
     part_of = _stratified(order, labels_of, _wanted_shares(shares))
     return {x.recording_id: part_of[x.patient_key] for x in members}
+
+
+def _by_time(members: Sequence[Member], shares: Shares) -> dict[str, str]:
+    """Training comes before validation and validation before test.
+
+    A patient goes by their latest recording, so that nothing that happened later is trained on; patients of
+    the same time go together.
+    """
+    latest: dict[str, float] = {}
+    for x in members:
+        if x.time_s is None:
+            raise InvalidArgument("a split by time needs a column that says when each recording was made")
+        latest[x.patient_key] = max(x.time_s, latest.get(x.patient_key, x.time_s))
+    _require_patients(len(latest))
+    times = sorted(latest.values())
+    ends = [len(times) * (1 - shares.validation - shares.test), len(times) * (1 - shares.test)]
+    validation_s, test_s = (times[min(round(x), len(times) - 1)] for x in ends)
+    if times[0] == validation_s or validation_s == test_s:
+        raise InvalidArgument(
+            "too many patients have the same time to split by it: give times that differ, for example days "
+            "instead of years, or split by patient"
+        )
+    return {x.recording_id: _side(latest[x.patient_key], validation_s, test_s) for x in members}
+
+
+def _side(time_s: float, validation_s: float, test_s: float) -> str:
+    return "train" if time_s < validation_s else "validation" if time_s < test_s else "test"
+
+
+def _require_patients(count: int) -> None:
+    if count < len(PARTS):
+        raise InvalidArgument(f"a split by patient needs at least {len(PARTS)} patients; there are {count}")
+
+
+def strata(members: Sequence[Member], task: Task) -> dict[str, set[int]]:
+    """What is to be spread evenly, by patient: classes, or for regression the fifths of each target."""
+    found: dict[str, set[int]] = defaultdict(set)
+    if task is not Task.REGRESSION:
+        for x in members:
+            found[x.patient_key].update(x.labels)
+        return found
+    values = np.array([x.values for x in members], np.float64)
+    edges = [np.nanquantile(v, _FIFTHS) if not np.isnan(v).all() else _FIFTHS for v in values.T]
+    for x in members:
+        here = {
+            t * (len(_FIFTHS) + 1) + int(np.searchsorted(edges[t], v))
+            for t, v in enumerate(x.values)
+            if not np.isnan(v)
+        }
+        found[x.patient_key].update(here)
+    return found
 
 
 def _wanted_shares(shares: Shares) -> dict[str, float]:
@@ -126,13 +208,16 @@ def _parts_open_to(
     return PARTS
 
 
-def _check(members: Sequence[Member], parts: Mapping[str, str], classes: Sequence[str]) -> None:
+def _check(members: Sequence[Member], parts: Mapping[str, str], classes: Sequence[str], task: Task) -> None:
     sizes = Counter(parts.values())
     empty = [p for p in PARTS if not sizes[p]]
     if empty:
         raise InvalidArgument(
             f"the part {empty[0]} would be empty; all of {', '.join(PARTS)} need recordings"
         )
+    if task is Task.REGRESSION:
+        _check_targets([x for x in members if parts[x.recording_id] == "train"], classes)
+        return
     positives = {p: Counter[int]() for p in PARTS}
     for x in members:
         positives[parts[x.recording_id]].update(x.labels)
@@ -141,8 +226,8 @@ def _check(members: Sequence[Member], parts: Mapping[str, str], classes: Sequenc
         if absent:
             raise InvalidArgument(
                 f"{len(absent)} classes have no recording in {part} and {why}: "
-                f"{', '.join(repr(x) for x in absent[:20])}. Name the classes to keep without "
-                "them, or add recordings of at least 3 patients of each"
+                f"{', '.join(repr(x) for x in absent[:20])}. Leave out classes of few patients, name the "
+                "classes to keep without them, or add recordings of at least 3 patients of each"
             )
     always = [name for i, name in enumerate(classes) if positives["train"][i] == sizes["train"]]
     if always:
@@ -150,6 +235,21 @@ def _check(members: Sequence[Member], parts: Mapping[str, str], classes: Sequenc
             f"every recording in train is {always[0]!r}, so there is nothing to tell it from: add recordings "
             "without it and name their class too (rows with none of the classes are left out)"
         )
+
+
+def _check_targets(train: Sequence[Member], targets: Sequence[str]) -> None:
+    for i, name in enumerate(targets):
+        values = {x.values[i] for x in train if not np.isnan(x.values[i])}
+        if len(values) < 2:
+            raise InvalidArgument(
+                f"the target {name!r} has {len(values) or 'no'} different values in train, so there is "
+                "nothing to learn: is it the right column?"
+            )
+
+
+def _values(found: Iterable[str]) -> str:
+    shown = list(dict.fromkeys(repr(x[:40]) for x in found))
+    return ", ".join(shown[:_SHOWN_ROWS]) + (", ..." if len(shown) > _SHOWN_ROWS else "")
 
 
 def _some(rows: Sequence[int]) -> str:

@@ -1,121 +1,142 @@
-"""Parse a label table: delimited text with a header line, whatever spreadsheet wrote it."""
+"""Parse a label table: delimited text or an XLSX sheet with a header line, whatever program wrote it."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from exchangeai.errors import InvalidArgument
+from exchangeai.facts import Task
+from exchangeai.tables import lines_of
+from services.preprocess import cells
+from services.preprocess.columns import LABEL_SEPARATOR, Columns, Dialect, positions
 
-SEPARATORS = (",", ";", "\t")
-LABEL_SEPARATOR = ";"
+__all__ = ["LABEL_SEPARATOR", "MAX_ROWS", "Columns", "Dialect", "LabelRow", "Table", "parse_table"]
+
 MAX_ROWS = 5_000_000
-_SHOWN_COLUMNS = 30
 
 
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Which columns mean what; empty for none."""
-
-    recording: str
-    label: str
-    patient: str = ""
-    part: str = ""
-
-    def named(self) -> tuple[str, ...]:
-        """The columns that the table must have."""
-        return tuple(x for x in (self.recording, self.label, self.patient, self.part) if x)
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LabelRow:
     """One line of the table; never leaves this service, because names may identify people."""
 
     row: int
     """From 1 below the header."""
-    recording: str
-    labels: tuple[str, ...]
-    """Without repetition, in the order of the cell."""
+    recording: str = ""
+    labels: tuple[str, ...] = ()
+    """Without repetition, in the order of the cell or of the columns."""
+    values: tuple[float, ...] = ()
+    """Numeric targets in the order of the columns; NaN = no value."""
     patient: str = ""
     part: str = ""
+    time_s: float | None = None
+    problem: str = ""
+    """Why the row cannot be used; empty when it can."""
 
 
-def parse_table(data: bytes, columns: Columns) -> list[LabelRow]:
-    """Read UTF-8 text separated by comma, semicolon or tab (told from the header).
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The rows of a label table and how they were read."""
 
-    A label cell is split at ";" (in a table that is itself separated by semicolons it must be quoted).
-    Raises InvalidArgument when the text cannot be decoded or a column is missing.
+    rows: list[LabelRow]
+    notes: tuple[str, ...] = ()
+    """What was concluded and not stated, in words for people."""
+
+
+def parse_table(
+    data: bytes, columns: Columns, task: Task = Task.MULTI_LABEL, dialect: Dialect | None = None
+) -> Table:
+    """Read a label table.
+
+    Raises InvalidArgument when it is no table, a column is missing or the mapping makes no sense. A cell
+    that says nothing makes its row unusable and is reported; it does not fail the table.
     """
-    text = _decoded(data)
-    separator = _separator(text, columns)
-    lines = _lines(text, separator)
+    columns.check()
+    dialect = dialect or Dialect()
+    lines, guessed = lines_of(
+        data,
+        columns.named(),
+        separator=dialect.separator,
+        encoding=dialect.encoding,
+        sheet=dialect.sheet,
+    )
+    notes = (f"the label table was read as {guessed}: check letters that are not English",) if guessed else ()
     header = [x.strip() for x in next(lines, list[str]())]
-    at = {name: _position(header, name) for name in columns.named()}
-
-    def cell(line: list[str], name: str) -> str:
-        return line[at[name]].strip() if name and at[name] < len(line) else ""
-
-    rows: list[LabelRow] = []
+    at = positions(header, columns)
+    reading = _Reading(columns, at, task, dialect)
+    kept: list[tuple[int, list[str]]] = []
+    used = sorted(at.values())
     for line in lines:
         if not any(x.strip() for x in line):
             continue
-        if len(rows) == MAX_ROWS:
+        if len(kept) == MAX_ROWS:
             raise InvalidArgument(f"the label table has more than {MAX_ROWS} rows; split it")
-        labels = (x.strip() for x in cell(line, columns.label).split(LABEL_SEPARATOR))
-        rows.append(
-            LabelRow(
-                row=len(rows) + 1,
-                recording=cell(line, columns.recording),
-                labels=tuple(dict.fromkeys(x for x in labels if x)),
-                patient=cell(line, columns.patient),
-                part=cell(line, columns.part),
-            )
-        )
-    if not rows:
+        kept.append((len(kept) + 1, [line[i].strip() if i < len(line) else "" for i in used]))
+    if not kept:
         raise InvalidArgument("the label table has a header but no rows")
-    return rows
+    reading.move_to(used)
+    return Table(rows=reading.rows(kept), notes=notes)
 
 
-def _decoded(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4096]:
-        raise InvalidArgument(
-            "the label table is no UTF-8 text (UTF-16 or a spreadsheet file?): save it as 'CSV UTF-8'"
+class _Reading:
+    """How lines become rows."""
+
+    def __init__(self, columns: Columns, at: dict[str, int], task: Task, dialect: Dialect) -> None:
+        self._columns = columns
+        self._at = at
+        self._task = task
+        self._dialect = dialect
+        self._synonyms = {k.strip().casefold(): v for k, v in dialect.synonyms.items()}
+        self._targets = columns.label_columns or (columns.label,)
+        self._decimals: tuple[Literal[".", ","], ...] = ()
+
+    def move_to(self, used: Sequence[int]) -> None:
+        """Count positions within the columns that are kept."""
+        self._at = {name: used.index(i) for name, i in self._at.items()}
+
+    def rows(self, kept: Sequence[tuple[int, list[str]]]) -> list[LabelRow]:
+        """All rows."""
+        if self._task is Task.REGRESSION:
+            self._decimals = tuple(
+                self._dialect.decimal or cells.decimal_sign((x[self._at[name]] for _, x in kept), name)
+                for name in self._targets
+            )
+        return [self._row(number, line) for number, line in kept]
+
+    def _row(self, number: int, line: list[str]) -> LabelRow:
+        def cell(name: str) -> str:
+            return line[self._at[name]] if name else ""
+
+        labels, values, problem = self._said([cell(x) for x in self._targets])
+        time_s = cells.moment(cell(self._columns.time)) if self._columns.time else None
+        if self._columns.time and time_s is None and not problem:
+            problem = f"its {self._columns.time!r} is no point in time"
+        return LabelRow(
+            row=number,
+            recording=cell(self._columns.recording),
+            labels=labels,
+            values=values,
+            patient=cell(self._columns.patient),
+            part=cell(self._columns.part),
+            time_s=time_s,
+            problem=problem,
         )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        line = data.count(b"\n", 0, e.start) + 1
-        raise InvalidArgument(
-            f"the label table is not UTF-8 (first in line {line}): save it as 'CSV UTF-8'"
-        ) from e
+
+    def _said(self, found: Sequence[str]) -> tuple[tuple[str, ...], tuple[float, ...], str]:
+        """(labels, values, what is wrong)."""
+        if self._task is Task.REGRESSION:
+            values = [cells.number(x, d) for x, d in zip(found, self._decimals, strict=True)]
+            wrong = _wrong(self._targets, values)
+            return (), tuple(x for x in values if x is not None), f"{wrong} is no number" if wrong else ""
+        if not self._columns.label_columns:
+            return cells.names(found[0], self._dialect.label_separator, self._synonyms), (), ""
+        said = [cells.holds(x) for x in found]
+        wrong = _wrong(self._targets, said)
+        held = (name for name, yes in zip(self._targets, said, strict=True) if yes)
+        labels = tuple(dict.fromkeys(self._synonyms.get(x.casefold(), x) for x in held))
+        return labels, (), f"{wrong} says neither yes nor no" if wrong else ""
 
 
-def _separator(text: str, columns: Columns) -> str:
-    """The separator whose reading of the header has most of the columns asked for, then most columns."""
-
-    def fit(separator: str) -> tuple[int, int]:
-        header = [x.strip() for x in next(_lines(text, separator), list[str]())]
-        return sum(name in header for name in columns.named()), len(header)
-
-    return max(SEPARATORS, key=fit)
-
-
-def _lines(text: str, separator: str) -> Iterator[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        yield from reader
-    except csv.Error as e:
-        raise InvalidArgument(f"the label table cannot be read at line {reader.line_num}: {e}") from e
-
-
-def _position(header: list[str], name: str) -> int:
-    found = [i for i, x in enumerate(header) if x == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InvalidArgument(f"the label table has {len(found)} columns named {name!r}; rename all but one")
-    shown = ", ".join(repr(x[:80]) for x in header[:_SHOWN_COLUMNS]) or "none"
-    more = f" and {len(header) - _SHOWN_COLUMNS} more" if len(header) > _SHOWN_COLUMNS else ""
-    raise InvalidArgument(f"the label table has no column {name!r}; its columns are {shown}{more}")
+def _wrong(names: Sequence[str], said: Iterable[object]) -> str:
+    return next((f"its {name!r}" for name, x in zip(names, said, strict=True) if x is None), "")

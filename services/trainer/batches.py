@@ -6,12 +6,14 @@ Shapes: B batch, L lead, T time, C class. The order is a function of (seed, epoc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from exchangeai.dataset import Part
+from exchangeai.dataset import Part, epoch_order
 from services.trainer import tensors
 from services.trainer.tensors import tensor
 
@@ -21,9 +23,7 @@ LEAD_LOSS = 0.05
 
 def millivolts(part: Part, indices: npt.NDArray[np.int64]) -> Tensor:
     """Windows as the tensor contract, float32 [B, 12, 5000]."""
-    x_BLT = tensor(part.values[indices]).to(torch.float32)
-    scale = tensor(part.uv_per_lsb[indices] / np.float32(1000))
-    return x_BLT.mul_(scale[:, None, None])
+    return tensor(part.millivolts(indices))
 
 
 def targets(part: Part, indices: npt.NDArray[np.int64]) -> Tensor:
@@ -40,17 +40,21 @@ def generator(seed: int, *place: int) -> torch.Generator:
 class Order:
     """The windows of each epoch by step and rank; the global batch is split over the ranks."""
 
-    def __init__(self, count: int, batch_size: int, world: int, seed: int) -> None:
-        self._count = count
+    def __init__(self, shard_rows: Sequence[int], batch_size: int, world: int, seed: int) -> None:
+        count = sum(shard_rows)
+        self._shard_rows = tuple(shard_rows)
         self._share = max(1, min(batch_size, count) // world)
         self._world = world
         self._seed = seed
+        self._drawn = (0, np.empty(0, np.int64))
         self.steps = max(1, count // (self._share * world))
         """Steps an epoch; what is left over of the shuffled windows waits for the next epoch."""
 
     def at(self, epoch: int, step: int, rank: int) -> npt.NDArray[np.int64]:
         """Indices for one rank at one step (from 0) of one epoch (from 1), sorted for the disk's sake."""
-        order = np.random.default_rng((self._seed, epoch)).permutation(self._count)
+        if self._drawn[0] != epoch:
+            self._drawn = (epoch, epoch_order(self._shard_rows, self._seed, epoch))
+        order = self._drawn[1]
         start = (step * self._world + rank) * self._share
         return np.sort(order[start : start + self._share])
 

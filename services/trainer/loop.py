@@ -32,6 +32,8 @@ WARM_UP = 0.1
 WEIGHT_DECAY = 0.05
 EVALUATION_BATCH = 64
 REPORT_EVERY_S = 1.0
+READ_AHEAD = 4
+"""Steps between asking the disk for a batch and using it."""
 
 
 class Diverged(ExchangeaiError):
@@ -58,7 +60,7 @@ def train(
     Raises StopRequested, Diverged.
     """
     options, data = job.options, parts["train"]
-    order = batches.Order(len(data.values), options.batch_size, ranks.world, options.seed)
+    order = batches.Order([x.rows for x in data.files], options.batch_size, ranks.world, options.seed)
     weights_C = objective.class_weights(data.labels, job.task).to(ranks.device)
     net = fresh().to(ranks.device)
     parallel = ranks.parallel(net)
@@ -89,6 +91,7 @@ def train(
         while at.step < order.steps:
             here = (options.seed, at.epoch, at.step, ranks.rank)
             indices = order.at(at.epoch, at.step, ranks.rank)
+            data.will_need(order.at(at.epoch, at.step + READ_AHEAD, ranks.rank))
             x_BLT = batches.vary(batches.millivolts(data, indices), batches.generator(*here))
             seed_all(batches.generator(*here, 1).initial_seed())  # for dropout
             predicted_BC = network.logits(parallel, x_BLT.to(ranks.device))

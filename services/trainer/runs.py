@@ -17,6 +17,7 @@ from exchangeai.facts import (
     ModelState,
     RunFact,
     RunState,
+    Task,
     TrainingOptions,
 )
 from exchangeai.model_file import parse_model, read_manifest
@@ -183,6 +184,10 @@ class Runs:
             raise NotFound("there is no such data set; build it first")
         if dataset.value.state is not DatasetState.READY:
             raise NotReady(f"the data set is {dataset.value.state}; training needs one that is ready")
+        if dataset.value.task is Task.REGRESSION:
+            raise InvalidArgument(
+                "no architecture here learns numeric targets yet; choose a set with classes"
+            )
         if run.base_model:
             digest = self.base_fact(run.base_model).digest
             manifest = read_manifest(parse_model(await self._store.get(model_key(digest))))

@@ -13,9 +13,10 @@ from exchangeai import __version__
 from exchangeai.bus import Bus, Delivery, FactIndex, Later
 from exchangeai.errors import ExchangeaiError, NotFound, Overloaded, Unavailable
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
-from exchangeai.facts import DatasetFact, RunFact, RunState
+from exchangeai.facts import DatasetFact, RunFact, RunState, TestLooksFact
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import RUNS_ACTIVE
+from exchangeai.test_looks import record_test_look
 from services.trainer.follow import Follower
 from services.trainer.job import BASE_FILE, Job, read_result, write_job
 from services.trainer.launchers import Launcher
@@ -50,6 +51,7 @@ class Worker:
         self._store = store
         self._facts = bus.facts(RunFact)
         self._datasets = bus.facts(DatasetFact)
+        self._looks = bus.facts(TestLooksFact)
         self._runs = runs
         self._index = index
         self._publisher = publisher
@@ -109,6 +111,7 @@ class Worker:
         """Decide what the end of the ranks means."""
         result = read_result(folder)
         if result is not None and code == 0:
+            await record_test_look(self._looks, run.dataset_id, run.run_id, self._now_s())
             version = await self._publisher.publish(run.model_name, folder, result)
             await self._end(
                 run,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
+from itertools import islice
 
 from exchangeai.errors import InvalidArgument
+from exchangeai.tables import lines_of
 
-_DELIMITERS = ",;\t"
+_LOOKED_AT = 1 << 16
+_PARTS = ("train", "validation", "test")
+_MOST_VALUES = 10_000
 _GUESSES = {
     "recording": (
         "recording",
@@ -22,7 +24,8 @@ _GUESSES = {
     ),
     "label": ("label", "labels", "diagnosis", "class", "superclass", "classes", "target"),
     "patient": ("patient", "patient_id", "patient_key", "pid", "subject", "subject_id"),
-    "part": ("part", "split", "fold_name", "set"),
+    "part": ("part", "split", "fold_name", "set", "strat_fold", "fold"),
+    "time": (),  # a date in a table is often not meant to split by: the user says so
 }
 
 
@@ -41,17 +44,40 @@ class TableHead:
 
 def read_head(table: bytes, rows: int = 4) -> TableHead:
     """Read the header and the first rows. Raises InvalidArgument when it is no such table."""
-    try:
-        text = table[: 1 << 16].decode("utf-8-sig", errors="ignore" if len(table) > 1 << 16 else "strict")
-    except UnicodeDecodeError as e:
-        raise InvalidArgument(
-            "The table is not UTF-8 text. Save it as “CSV UTF-8” and choose it again."
-        ) from e
-    first = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    lines = list(csv.reader(io.StringIO(text), delimiter=delimiter))[: rows + 1]
-    if not lines or len(lines[0]) < 2 or "\x00" in first:
+    found, _ = lines_of(_beginning(table))
+    lines = list(islice((x for x in found if any(cell.strip() for cell in x)), rows + 1))
+    if not lines or len(lines[0]) < 2:
         raise InvalidArgument(
             "The table needs a header line and at least two columns, divided by comma, semicolon or tab."
         )
     return TableHead(columns=tuple(c.strip() for c in lines[0]), rows=tuple(tuple(r) for r in lines[1:]))
+
+
+def part_values(text: str) -> dict[str, str]:
+    """Which part each value means, from a text like "1-8 = train, 9 = validation, 10 = test".
+
+    Raises InvalidArgument when it says something else; an empty text says nothing.
+    """
+    meant: dict[str, str] = {}
+    for piece in filter(None, (x.strip() for x in text.split(","))):
+        values, equals, part = (x.strip() for x in piece.partition("="))
+        if not equals or not values or part not in _PARTS:
+            raise InvalidArgument(
+                f"“{piece[:40]}” does not say which part it means: write it as “9 = validation”; "
+                f"the parts are {', '.join(_PARTS)}."
+            )
+        first, dash, last = (x.strip() for x in values.partition("-"))
+        if dash and first.isdecimal() and last.isdecimal() and int(last) - int(first) < _MOST_VALUES:
+            meant.update((str(x), part) for x in range(int(first), int(last) + 1))
+        else:
+            meant[values] = part
+    return meant
+
+
+def _beginning(table: bytes) -> bytes:
+    """Whole lines from the start of a long text; a workbook cannot be cut."""
+    if len(table) <= _LOOKED_AT or table.startswith(b"PK"):
+        return table
+    end = table.rfind(b"\n", 0, _LOOKED_AT) + 1 or _LOOKED_AT
+    # In UTF-16 a line feed is two bytes, of which the second may be the one after it.
+    return table[: end + end % 2] if b"\0" in table[:_LOOKED_AT] else table[:end]

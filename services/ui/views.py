@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.measurements import Quality
+from exchangeai.facts import DatasetFact, Task
+from exchangeai.measurements import Measurements, Quality
 
 RecordingStatus = Literal["read", "pending", "unreadable"]
 
@@ -71,9 +72,7 @@ class SignalView:
 class MeasuredView:
     """Measurements and quality of a recording."""
 
-    heart_rate_bpm: float | None
-    lead: str
-    notes: tuple[str, ...]
+    measurements: Measurements
     quality: Quality
 
 
@@ -127,6 +126,14 @@ class ArchitectureView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DatasetView:
+    """A data set, and by how many runs its test part was looked at."""
+
+    fact: DatasetFact
+    test_looks: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetOrder:
     """What the user asks a data set to be built from."""
 
@@ -136,4 +143,9 @@ class DatasetOrder:
     label_column: str
     patient_column: str
     part_column: str
-    single_label: bool
+    time_column: str
+    part_values: dict[str, str]
+    """Which part each value of the part column means; empty when its values are the parts."""
+    task: Task
+    fewest_patients: int
+    """Classes of fewer patients are left out."""

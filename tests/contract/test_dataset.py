@@ -1,6 +1,7 @@
 """The preprocess → trainer contract: shards that plain pyarrow reads, equal bytes, verified downloads."""
 
 import hashlib
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from exchangeai.dataset import (
@@ -18,12 +20,19 @@ from exchangeai.dataset import (
     ShardWriter,
     decode_manifest,
     download,
+    encode_croissant,
     encode_manifest,
+    epoch_groups,
+    epoch_order,
     manifest_key,
     open_part,
+    read_epoch,
+    schema,
     shard_key,
     write_shard,
 )
+from exchangeai.dataset.parquet import export_parquet
+from exchangeai.dataset.parquet import main as parquet_main
 from exchangeai.errors import ContractViolation, NotFound
 from exchangeai.facts import Task
 
@@ -215,3 +224,166 @@ def test_wrong_shapes_and_full_shards_are_refused(tmp_path: Path) -> None:
         writer.rows = MAX_SHARD_ROWS
         with pytest.raises(ValueError, match="full"):
             writer.add(good)
+
+
+def test_millivolts_fill_the_memory_that_is_given(
+    stored: tuple[FolderStore, DatasetManifest], tmp_path: Path
+) -> None:
+    store, manifest = stored
+    download(store, "d", tmp_path / "here")
+    part = open_part(tmp_path / "here", manifest, "train")
+    out = np.full((4, 12, 5000), np.nan, np.float32)
+    filled = part.millivolts([78, 0, 70], out)
+    assert np.shares_memory(filled, out)
+    assert filled.shape == (3, 12, 5000)
+    np.testing.assert_array_equal(filled, part.millivolts([78, 0, 70]))
+    scale = (part.uv_per_lsb[[78, 0, 70]] / np.float32(1000))[:, None, None]
+    np.testing.assert_array_equal(filled, part.values[[78, 0, 70]].astype(np.float32) * scale)
+    with pytest.raises(ValueError, match="float64"):
+        part.millivolts([0], np.empty((1, 12, 5000)))  # type: ignore[arg-type]
+    with pytest.raises(IndexError):
+        part.millivolts([79])
+
+
+def test_shards_say_where_in_their_files_windows_are(
+    stored: tuple[FolderStore, DatasetManifest], tmp_path: Path
+) -> None:
+    store, manifest = stored
+    download(store, "d", tmp_path / "here")
+    part = open_part(tmp_path / "here", manifest, "train")
+    assert [(x.first, x.rows) for x in part.files] == [(0, 70), (70, 9)]
+    for file in part.files:
+        content = file.path.read_bytes()
+        for row, offset in enumerate(file.offsets.tolist()):
+            window = np.frombuffer(content, "<i2", 60000, offset).reshape(12, 5000)
+            np.testing.assert_array_equal(window, part.values[file.first + row])
+    part.will_need(slice(None))
+    part.will_need([])
+
+
+@pytest.mark.parametrize("batch_size", [15, 16, 17, 100])
+@pytest.mark.parametrize("shards_at_once", [1, 8])
+def test_an_epoch_has_every_window_once(
+    stored: tuple[FolderStore, DatasetManifest], tmp_path: Path, batch_size: int, shards_at_once: int
+) -> None:
+    store, manifest = stored
+    download(store, "d", tmp_path / "here")
+    part = open_part(tmp_path / "here", manifest, "train")
+    seen: list[int] = []
+    threads = 1 + batch_size % 3
+    for batch in read_epoch(
+        part, batch_size, seed=3, epoch=1, shards_at_once=shards_at_once, threads=threads
+    ):
+        np.testing.assert_array_equal(batch.millivolts, part.millivolts(batch.rows))
+        seen.extend(batch.rows.tolist())
+    assert seen == epoch_order([70, 9], 3, 1, shards_at_once).tolist()
+    assert sorted(seen) == list(range(79))
+
+
+def test_an_epoch_may_be_left_early_and_may_be_empty(
+    stored: tuple[FolderStore, DatasetManifest], tmp_path: Path
+) -> None:
+    store, manifest = stored
+    download(store, "d", tmp_path / "here")
+    next(read_epoch(open_part(tmp_path / "here", manifest, "train"), 8, seed=0, epoch=1, shards_at_once=1))
+    assert list(read_epoch(open_part(tmp_path / "here", manifest, "validation"), 8, seed=0, epoch=1)) == []
+
+
+def test_orders_follow_seed_and_epoch_and_stay_within_groups() -> None:
+    sizes = [100] * 20
+    orders = [epoch_order(sizes, *x) for x in ((1, 1), (1, 1), (1, 2), (2, 1))]
+    assert orders[0].tolist() == orders[1].tolist()
+    assert len({tuple(x.tolist()) for x in orders}) == 3
+    for group in epoch_groups(sizes, 1, 1, 8):
+        assert len({x // 100 for x in group.tolist()}) == len(group) // 100 <= 8
+    small = np.random.default_rng((1, 1)).permutation(800)
+    assert epoch_order([100] * 8, 1, 1).tolist() == small.tolist()
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> DatasetManifest:
+    """A shard of numeric targets in `tmp_path`."""
+    content = [replace(x, label=np.array([i / 4, np.nan], np.float32)) for i, x in enumerate(rows(5, seed=4))]
+    shard = write_shard(
+        tmp_path / "train-00000.arrow", content, 2, shard_key("r", "train", 0), Task.REGRESSION
+    )
+    return DatasetManifest(
+        dataset_id="r",
+        name="numbers",
+        task=Task.REGRESSION,
+        classes=("ef", "k"),
+        parts={
+            "train": PartManifest(shards=(shard,), recordings=5, patients=3, positives=(5, 0)),
+            "validation": PartManifest(),
+            "test": PartManifest(),
+        },
+        preprocessing_version="1",
+        code_version="0",
+        seed=7,
+    )
+
+
+def test_numeric_targets_are_float32(numbers: DatasetManifest, tmp_path: Path) -> None:
+    part = open_part(tmp_path, numbers, "train")
+    assert part.labels.dtype == np.float32
+    assert part.labels[:, 0].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert np.isnan(part.labels[:, 1]).all()
+    with (
+        ShardWriter(tmp_path / "a", 2, Task.REGRESSION) as writer,
+        pytest.raises(ContractViolation, match="uint8"),
+    ):
+        writer.add(replace(rows(1)[0], label=np.zeros(2, np.uint8)))
+
+
+def test_parquet_for_exchange_holds_the_same(
+    stored: tuple[FolderStore, DatasetManifest], tmp_path: Path
+) -> None:
+    store, manifest = stored
+    download(store, "d", tmp_path / "here")
+    paths = export_parquet(tmp_path / "here", manifest, tmp_path / "out")
+    assert [x.name for x in paths] == ["train.parquet", "test.parquet"]
+    table: Any = pq.read_table(paths[0])
+    part = open_part(tmp_path / "here", manifest, "train")
+    assert table["recording_id"].to_pylist() == part.recording_ids
+    assert table["label"].to_pylist() == part.labels.tolist()
+    windows = [np.frombuffer(x, "<i2").reshape(12, 5000) for x in table["window"].to_pylist()]
+    np.testing.assert_array_equal(np.stack(windows), part.values[:])
+    assert table.schema.metadata[b"dataset_id"] == b"d"
+    assert b"uv_per_lsb / 1000" in table.schema.metadata[b"exchangeai"]
+
+
+def test_parquet_from_the_command_line(
+    stored: tuple[FolderStore, DatasetManifest], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, manifest = stored
+    here, out = tmp_path / "here", str(tmp_path / "out")
+    download(store, "d", here)
+    assert parquet_main([str(here), out]) == 1
+    assert "manifest.json" in capsys.readouterr().err
+    (here / "manifest.json").write_bytes(encode_manifest(manifest))
+    assert parquet_main([str(here), out]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("train.parquet")
+
+
+def test_croissant_names_every_file_and_column(
+    stored: tuple[FolderStore, DatasetManifest], numbers: DatasetManifest
+) -> None:
+    _, manifest = stored
+    encoded = encode_croissant(manifest)
+    assert encoded == encode_croissant(manifest)
+    told = json.loads(encoded)
+    assert told["@type"] == "sc:Dataset"
+    assert told["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    assert told["@context"]["cr"] == "http://mlcommons.org/croissant/"
+    files = {x["@id"]: x for x in told["distribution"] if x["@type"] == "cr:FileObject"}
+    shards = [shard for part in manifest.parts.values() for shard in part.shards]
+    assert {k: x["sha256"] for k, x in files.items()} == {x.key.rpartition("/")[2]: x.sha256 for x in shards}
+    sets = {x["@id"] for x in told["distribution"] if x["@type"] == "cr:FileSet"}
+    for record_set in told["recordSet"][1:]:
+        columns = [x["source"]["extract"]["column"] for x in record_set["field"]]
+        assert columns == schema(3).names
+        for field in record_set["field"]:
+            assert field["@id"] == f"{record_set['@id']}/{field['name']}"
+            assert field["source"]["fileSet"]["@id"] in sets
+    label = json.loads(encode_croissant(numbers))["recordSet"][1]["field"][5]
+    assert (label["name"], label["dataType"]) == ("label", "sc:Float")

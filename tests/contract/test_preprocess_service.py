@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.dataset import DatasetManifest, Part, download, open_part
 from exchangeai.errors import InvalidArgument, NotFound, NotReady
 from exchangeai.events.v1.recording_ingested_pb2 import RecordingIngested
-from exchangeai.facts import PreprocessedFact, RecordingFact
+from exchangeai.facts import PreprocessedFact, RecordingFact, TestLooksFact
 from exchangeai.keys import patient_key
+from exchangeai.leads import STANDARD_12
 from exchangeai.rpc import invoke, stream
 from exchangeai.signal import standardise
 from exchangeai.store import ObjectStore, open_blocking_store
+from exchangeai.test_looks import record_test_look
 from exchangeai.v1 import dataset_pb2, measurements_pb2
 from exchangeai.v1 import preprocess_service_pb2 as pb
 from tests.contract.preprocess_process import SITE_KEY, Running, fact_of, identified, running_preprocess
@@ -44,7 +47,8 @@ def test_a_recording_becomes_windows_and_measurements(service: Running) -> None:
     measured = invoke(service.stub.GetMeasurements, pb.GetMeasurementsRequest(recording_id=ecg.source_digest))
     assert measured.quality.verdict == measurements_pb2.QUALITY_VERDICT_ANALYSABLE
     assert measured.measurements.heart_rate_bpm == pytest.approx(64.5, abs=1)
-    assert measured.measurements.lead == "II"
+    assert set(measured.measurements.leads) <= set(STANDARD_12)
+    assert "II" in measured.measurements.leads
 
 
 def test_windows_are_chosen_by_index(service: Running) -> None:
@@ -153,7 +157,7 @@ def test_a_data_set_from_table_to_shards(service: Running, tmp_path: Path) -> No
     flat = rng.normal(0, 0.001, (12, 5000))
     ecgs["flat.dat"] = identified(recording(flat, 500), 0xBFF)
     service.ingest(ecgs, wait=False)
-    table = table_of(40, "flat.dat,NORM,patient 0", "nobody,NORM,patient 0", "set0,MI,patient 0")
+    table = table_of(40, "flat.dat,NORM,patient 0", "nobody,NORM,patient 0", "set0,NORM,patient 0")
     # Asked for while recordings are still being preprocessed: the build waits for them.
     queued = invoke(service.stub.BuildDataset, request_for(table), timeout_s=30).dataset
     assert list(queued.classes) == ["MI", "NORM", "CD"]
@@ -227,11 +231,11 @@ def test_a_part_whose_recordings_are_all_unusable_fails_the_build(service: Runni
     [
         (request_for(b"file,labels,patient\nnobody,A,1\n"), "1 name no known recording"),
         (request_for(b"name,labels,patient\nnobody,A,1\n"), "no column 'file'"),
-        (request_for(b"\xff\xfe\x00"), "CSV UTF-8"),
+        (request_for(b"%PDF-1.7\x00\x01"), "CSV UTF-8"),
         (request_for(b"file,labels,patient\n", split=pb.Split(validation=0.49, test=0.49)), "below 0.9"),
         (request_for(b"file,labels,patient\n", split=pb.Split(validation=0.0, test=0.2)), "validation"),
     ],
-    ids=["unknown files", "missing column", "spreadsheet", "shares", "bounds"],
+    ids=["unknown files", "missing column", "no table", "shares", "bounds"],
 )
 def test_a_wrong_request_says_what_is_wrong(
     service: Running, request_: pb.BuildDatasetRequest, says: str
@@ -243,3 +247,68 @@ def test_a_wrong_request_says_what_is_wrong(
 def test_watching_what_is_not_there(service: Running) -> None:
     with pytest.raises(NotFound):
         list(stream(service.stub.WatchDataset, pb.WatchDatasetRequest(dataset_id="f" * 64), timeout_s=10))
+
+
+def report(service: Running, dataset_id: str, kind: dataset_pb2.ReportKind) -> list[str]:
+    request = pb.GetDatasetReportRequest(dataset_id=dataset_id, kind=kind)
+    answers = stream(service.stub.GetDatasetReport, request, timeout_s=10)
+    return b"".join(x.csv for x in answers).decode("utf-8-sig").splitlines()
+
+
+def test_every_finding_can_be_fetched_and_looks_at_the_test_part_are_counted(service: Running) -> None:
+    ecgs = {f"q{i}.dat": identified(recording(noise(10, 100, seed=i), 100), 0xD00 + i) for i in range(20)}
+    ecgs["q20.dat"] = identified(recording(np.zeros((12, 5000)), 500), 0xDFF)
+    service.ingest(ecgs)
+    lines = [f"q{i};{'AB'[i // 2 % 2]};patient {i // 2};{1 + i // 2 % 10}" for i in range(21)]
+    table = "\n".join(["file;labels;patient;fold", *lines, "nobody;A;1;1", "q0;B;patient 0;1"]).encode(
+        "utf-16"
+    )
+    columns = pb.TableColumns(
+        recording="file",
+        label="labels",
+        patient="patient",
+        part="fold",
+        part_values={str(i): "test" if i > 8 else "validation" if i > 6 else "train" for i in range(1, 11)},
+    )
+    queued = invoke(service.stub.BuildDataset, request_for(table, columns=columns), timeout_s=30).dataset
+    final = built(service, queued.dataset_id)[-1]
+    assert (final.error, final.test_looks) == ("", 0)
+    assert [x.recordings for x in final.parts] == [11, 4, 4]
+    counts = {x.kind: x.count for x in final.report.counts}
+    assert counts[dataset_pb2.REPORT_KIND_CONTRADICTORY] == 2
+    assert counts[dataset_pb2.REPORT_KIND_POOR_QUALITY] == 1
+    assert counts[dataset_pb2.REPORT_KIND_UNMATCHED_RECORDING] > 0
+    assert not final.report.notes
+    head, *contradictory = report(service, queued.dataset_id, dataset_pb2.REPORT_KIND_CONTRADICTORY)
+    assert head == "row,recording_id,detail"
+    assert [x.split(",")[0] for x in contradictory] == ["1", "23"]
+    (poor,) = report(service, queued.dataset_id, dataset_pb2.REPORT_KIND_POOR_QUALITY)[1:]
+    assert poor.startswith(f"21,{0xDFF:064x},")
+    assert report(service, queued.dataset_id, dataset_pb2.REPORT_KIND_SAME_SIGNAL) == [head]
+    with pytest.raises(NotFound):
+        report(service, "e" * 64, dataset_pb2.REPORT_KIND_POOR_QUALITY)
+
+    async def look(bus: Bus, store: ObjectStore) -> list[int]:
+        facts = bus.facts(TestLooksFact)
+        return [
+            await record_test_look(facts, queued.dataset_id, by, 1.0) for by in ("run 1", "run 2", "run 1")
+        ]
+
+    assert service.behind(look) == [1, 2, 2]
+
+    def looks() -> int:
+        listed = invoke(service.stub.ListDatasets, pb.ListDatasetsRequest()).datasets
+        return next(x.test_looks for x in listed if x.dataset_id == queued.dataset_id)
+
+    deadline = time.monotonic() + 10
+    while looks() != 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert looks() == 2
+
+    async def described(bus: Bus, store: ObjectStore) -> tuple[bytes, list[str]]:
+        prefix = f"datasets/{queued.dataset_id}/"
+        return await store.get(prefix + "croissant.json"), await store.list(prefix)
+
+    croissant, keys = service.behind(described)
+    assert b'"sc:Dataset"' in croissant
+    assert not [x for x in keys if x.endswith("progress.json")]

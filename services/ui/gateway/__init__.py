@@ -34,6 +34,9 @@ from exchangeai.facts import (
     PartSummary as PartSummary,
 )
 from exchangeai.facts import (
+    ReportKind as ReportKind,
+)
+from exchangeai.facts import (
     RowProblem as RowProblem,
 )
 from exchangeai.facts import (
@@ -49,13 +52,12 @@ from exchangeai.measurements import LeadQuality as LeadQuality
 from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
 from exchangeai.recording import MILLIVOLT
+from exchangeai.rpc.convert import measurements_from_proto
 from exchangeai.v1 import (
-    dataset_pb2,
     inference_service_pb2,
     inference_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
-    measurements_pb2,
     model_pb2,
     preprocess_service_pb2,
     preprocess_service_pb2_grpc,
@@ -67,11 +69,18 @@ from exchangeai.v1 import (
 from exchangeai.v1 import (
     metrics_pb2 as metrics_pb2,
 )
-from services.ui.gateway.answers import dataset_view, quality_view, recording_view, run_view
+from services.ui.gateway.answers import (
+    TASKS,
+    dataset_view,
+    quality_view,
+    recording_view,
+    run_view,
+)
 from services.ui.gateway.line import Line
 from services.ui.views import (
     ArchitectureView,
     DatasetOrder,
+    DatasetView,
     FindingView,
     MeasuredView,
     ModelView,
@@ -171,15 +180,11 @@ class Gateway:
         ]
 
     def measured(self, recording_id: str) -> MeasuredView:
-        """Heart rate and quality; raises NotReady while the recording is being preprocessed."""
+        """Measurements and quality; raises NotReady while the recording is being preprocessed."""
         request = preprocess_service_pb2.GetMeasurementsRequest(recording_id=recording_id)
         answer = self._lines["preprocess"].call(self._preprocess.GetMeasurements, request)
-        measured: measurements_pb2.Measurements = answer.measurements
         return MeasuredView(
-            heart_rate_bpm=measured.heart_rate_bpm if measured.HasField("heart_rate_bpm") else None,
-            lead=measured.lead,
-            notes=tuple(measured.notes),
-            quality=quality_view(answer.quality),
+            measurements=measurements_from_proto(answer.measurements), quality=quality_view(answer.quality)
         )
 
     def models(self) -> list[ModelView]:
@@ -222,7 +227,7 @@ class Gateway:
         )
 
     def build_dataset(self, order: DatasetOrder) -> DatasetFact:
-        """Queue a data set; 70 / 15 / 15 % of patients unless a column names the parts."""
+        """Queue a data set; 70 / 15 / 15 % of patients unless a column names the parts or a time."""
         request = preprocess_service_pb2.BuildDatasetRequest(
             name=order.name,
             table=order.table,
@@ -231,20 +236,32 @@ class Gateway:
                 label=order.label_column,
                 patient=order.patient_column,
                 part=order.part_column,
+                time=order.time_column,
+                part_values=order.part_values,
             ),
-            task=dataset_pb2.TASK_SINGLE_LABEL if order.single_label else dataset_pb2.TASK_MULTI_LABEL,
+            task=TASKS[order.task],
+            fewest_patients=order.fewest_patients,
             split=preprocess_service_pb2.Split(validation=0.15, test=0.15, seed=0),
         )
         answer = self._lines["preprocess"].call(self._preprocess.BuildDataset, request, timeout_s=60)
         return dataset_view(answer.dataset)
 
-    def datasets(self) -> list[DatasetFact]:
+    def datasets(self) -> list[DatasetView]:
         """All data sets, newest first."""
         request = preprocess_service_pb2.ListDatasetsRequest()
         return [
-            dataset_view(d)
+            DatasetView(fact=dataset_view(d), test_looks=int(d.test_looks))
             for d in self._lines["preprocess"].call(self._preprocess.ListDatasets, request).datasets
         ]
+
+    def dataset_report(self, dataset_id: str, kind: ReportKind) -> bytes:
+        """One kind of a data set's full report, CSV."""
+        request = preprocess_service_pb2.GetDatasetReportRequest(
+            dataset_id=dataset_id,
+            kind=f"REPORT_KIND_{kind.name}",  # names of enum values are taken too
+        )
+        answers = self._lines["preprocess"].stream(self._preprocess.GetDatasetReport, request, timeout_s=60)
+        return b"".join(x.csv for x in answers)
 
     def architectures(self) -> list[ArchitectureView]:
         """What can be trained."""

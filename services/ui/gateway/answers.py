@@ -66,7 +66,16 @@ def quality_view(q: measurements_pb2.Quality) -> Quality:
         verdict=_VERDICT.get(q.verdict, Verdict.NOT_ANALYSABLE),
         reasons=tuple(q.reasons),
         leads=tuple(LeadQuality(lead=x.lead, flags=tuple(x.flags)) for x in q.leads),
+        flags=tuple(q.flags),
+        acceptable_probability=q.acceptable_probability if q.HasField("acceptable_probability") else None,
     )
+
+
+TASKS = {
+    Task.MULTI_LABEL: dataset_pb2.TASK_MULTI_LABEL,
+    Task.SINGLE_LABEL: dataset_pb2.TASK_SINGLE_LABEL,
+    Task.REGRESSION: dataset_pb2.TASK_REGRESSION,
+}
 
 
 def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
@@ -76,7 +85,7 @@ def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
         dataset_id=d.dataset_id,
         name=d.name,
         state=DatasetState(_word(dataset_pb2.DatasetState.Name(d.state), "DATASET_STATE_")),
-        task=Task.SINGLE_LABEL if d.task == dataset_pb2.TASK_SINGLE_LABEL else Task.MULTI_LABEL,
+        task=next((ours for ours, theirs in TASKS.items() if theirs == d.task), Task.MULTI_LABEL),
         classes=tuple(d.classes),
         parts=tuple(
             PartSummary(
@@ -92,6 +101,10 @@ def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
             without_label=report.without_label,
             duplicates=report.duplicates,
             unknown_patients=report.unknown_patients,
+            counts={
+                _word(dataset_pb2.ReportKind.Name(x.kind), "REPORT_KIND_"): x.count for x in report.counts
+            },
+            notes=tuple(report.notes),
         ),
         progress=d.progress,
         error=d.error or None,

@@ -103,7 +103,7 @@ def layout() -> Any:
             html.Aside(
                 className="side",
                 children=[
-                    html.Div([html.H2("Heart rate"), html.Div(id="measured")], className="panel"),
+                    html.Div([html.H2("Measurements"), html.Div(id="measured")], className="panel"),
                     html.Div(
                         className="panel",
                         children=[

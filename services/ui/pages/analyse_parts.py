@@ -9,7 +9,7 @@ import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import dcc, html
 
 from exchangeai.leads import derive_limb_leads
-from exchangeai.measurements import Verdict
+from exchangeai.measurements import Axes, Intervals, Measurements, Verdict
 from services.ui.figures.geometry import PaperLead
 from services.ui.pages.notices import empty, number
 from services.ui.views import FindingView, MeasuredView, PredictionView, RecordingView, SignalView
@@ -73,25 +73,56 @@ def _warnings(r: RecordingView) -> list[str]:
 
 
 def measured(m: MeasuredView) -> Any:
-    """Heart rate and signal quality with its reasons."""
+    """Heart rate, intervals, axes and signal quality, each absent value with its reason."""
     word, tone = _VERDICTS[m.quality.verdict]
     flagged = [x for x in m.quality.leads if x.flags]
+    found = m.measurements
     return html.Div(
         [
             html.Div(
                 [
-                    html.Span(number(m.heart_rate_bpm, 0), className="big", id="heart-rate"),
+                    html.Span(number(found.heart_rate_bpm, 0), className="big", id="heart-rate"),
                     html.Span(" /min", className="unit"),
-                    html.Span(f"from lead {m.lead}" if m.lead else "", className="quiet"),
+                    html.Span(_from_leads(found.leads), className="quiet"),
                 ]
             ),
-            *[html.P(n, className="quiet") for n in m.notes],
+            _intervals(found),
+            *[html.P(n, className="quiet") for n in found.notes],
             html.H3("Signal quality"),
             html.P(html.Span(word, className=f"state {tone}")),
             *[html.P(reason, className="reason") for reason in m.quality.reasons],
             html.Ul([html.Li(f"{x.lead}: {', '.join(x.flags)}") for x in flagged]) if flagged else None,
         ]
     )
+
+
+def _intervals(found: Measurements) -> Any:
+    """The values that a report begins with; a dash where one is absent."""
+    timed, axes = found.intervals or Intervals(rr_ms=0), found.axes or Axes()
+    rows = (
+        ("PR", timed.pr_ms, "ms"),
+        ("QRS", timed.qrs_ms, "ms"),
+        ("QT", timed.qt_ms, "ms"),
+        ("QTc Bazett", timed.qtc_bazett_ms, "ms"),
+        ("QTc Fridericia", timed.qtc_fridericia_ms, "ms"),
+        ("P axis", axes.p_deg, "°"),
+        ("QRS axis", axes.qrs_deg, "°"),
+        ("T axis", axes.t_deg, "°"),
+    )
+    return html.Dl(
+        [
+            html.Div([html.Dt(name), html.Dd("—" if value is None else f"{number(value, 0)} {unit}".strip())])
+            for name, value, unit in rows
+        ],
+        className="measurements",
+        id="intervals",
+    )
+
+
+def _from_leads(leads: Sequence[str]) -> str:
+    if not leads:
+        return ""
+    return f"from lead {leads[0]}" if len(leads) == 1 else f"from {len(leads)} leads together"
 
 
 def findings(p: PredictionView) -> Any:

@@ -1,8 +1,7 @@
-"""The page Fine-tune: make or choose a data set, choose an architecture, train, watch, compare."""
+"""The page Fine-tune: choose a data set and an architecture, train, watch, compare."""
 
 from __future__ import annotations
 
-import base64
 import secrets
 from typing import Any, cast
 
@@ -10,20 +9,13 @@ import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import Input, Output, State, ctx, dcc, html, no_update
 
 from exchangeai.errors import ExchangeaiError, InvalidArgument
-from exchangeai.facts import DatasetState, RunState, TrainingOptions
+from exchangeai.facts import RunState, TrainingOptions
 from services.ui.figures.curves import learning_curve
 from services.ui.gateway import Gateway
-from services.ui.label_table import read_head
+from services.ui.pages import finetune_data as data
 from services.ui.pages import finetune_parts as parts
 from services.ui.pages.notices import empty, loading_failed, problem
-from services.ui.views import DatasetOrder
 
-_COLUMNS = (
-    ("recording", "Recording (file name or id)"),
-    ("label", "Label"),
-    ("patient", "Patient (optional)"),
-    ("part", "Part (optional)"),
-)
 _DEFAULTS = TrainingOptions()
 
 
@@ -38,7 +30,7 @@ def layout() -> Any:
             dcc.Interval(id="dataset-tick", interval=1000),
             dcc.Interval(id="offer-tick", interval=2000),
             dcc.Interval(id="base-tick", interval=2000),
-            html.Div([_dataset_panel(), _start_panel()], className="stack"),
+            html.Div([data.panel(), _start_panel()], className="stack"),
             html.Div(
                 className="stack",
                 children=[
@@ -63,65 +55,6 @@ def layout() -> Any:
                     html.Div([html.H2("Runs"), html.Div(id="runs", className="scroll")], className="panel"),
                 ],
             ),
-        ],
-    )
-
-
-def _dataset_panel() -> Any:
-    fields = [
-        dmc.Select(id=f"column-{key}", label=label, data=[], clearable=True, mt="xs")
-        for key, label in _COLUMNS
-    ]
-    return html.Div(
-        className="panel",
-        children=[
-            html.H2("1  Data set"),
-            dmc.Select(
-                id="dataset",
-                label="Use a data set",
-                placeholder="None yet: make one below",
-                data=[],
-                allowDeselect=False,
-            ),
-            html.Div(id="dataset-state"),
-            html.Details(
-                id="new-dataset",
-                children=[
-                    html.Summary("New data set from a label table"),
-                    dcc.Upload(
-                        id="table",
-                        className="drop",
-                        max_size=64 << 20,
-                        children=html.Div(
-                            [
-                                html.Strong("Drop a CSV table or choose it"),
-                                html.Span("one row a recording, with a header line", className="quiet"),
-                            ]
-                        ),
-                    ),
-                    html.Div(id="table-preview"),
-                    dmc.TextInput(id="dataset-name", label="Name", value="", mt="xs"),
-                    html.Div(fields, className="pairs"),
-                    dmc.Select(
-                        id="task",
-                        label="Labels are",
-                        value="multi",
-                        allowDeselect=False,
-                        mt="xs",
-                        data=[
-                            {"value": "multi", "label": "any number for each recording"},
-                            {"value": "single", "label": "exactly one for each recording"},
-                        ],
-                    ),
-                    dmc.Button("Build data set", id="build", mt="sm", fullWidth=True),
-                    html.P(
-                        "Without a part column patients are drawn, seeded: "
-                        "70\u00a0% training, 15\u00a0% validation, 15\u00a0% test.",
-                        className="quiet",
-                    ),
-                ],
-            ),
-            html.Div(id="build-outcome"),
         ],
     )
 
@@ -167,82 +100,8 @@ def run_id_of(pathname: str | None) -> str:
 
 def register(app: Any, gateway: Gateway) -> None:
     """Connect the page to the services."""
-    _register_dataset(app, gateway)
+    data.register(app, gateway)
     _register_run(app, gateway)
-
-
-def _register_dataset(app: Any, gateway: Gateway) -> None:
-    @app.callback(
-        Output("table-preview", "children"),
-        Output("dataset-name", "value"),
-        *[Output(f"column-{key}", part) for key, _ in _COLUMNS for part in ("data", "value")],
-        Input("table", "contents"),
-        State("table", "filename"),
-        prevent_initial_call=True,
-    )
-    def look(contents: Any, name: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        try:
-            head = read_head(_decoded(contents))
-        except ExchangeaiError as e:
-            return (problem(e), no_update, *[no_update] * (2 * len(_COLUMNS)))
-        columns = list(dict.fromkeys(c for c in head.columns if c))
-        guesses = [x for key, _ in _COLUMNS for x in (columns, head.guess(key))]
-        return (parts.preview(head), str(name or "labels").rsplit(".", 1)[0][:80], *guesses)
-
-    @app.callback(
-        Output("build-outcome", "children"),
-        Output("dataset", "value"),
-        Output("new-dataset", "open"),
-        Input("build", "n_clicks"),
-        State("table", "contents"),
-        State("dataset-name", "value"),
-        State("task", "value"),
-        *[State(f"column-{key}", "value") for key, _ in _COLUMNS],
-        running=[(Output("build", "loading"), True, False)],
-        prevent_initial_call=True,
-    )
-    def build(
-        _n: Any, contents: Any, name: Any, task: Any, recording: Any, label: Any, patient: Any, part: Any
-    ) -> Any:  # pyright: ignore[reportUnusedFunction]
-        try:
-            if not contents or not recording or not label or not name:
-                raise InvalidArgument(
-                    "Choose a table, a name, the recording column and the label column first."
-                )
-            made = gateway.build_dataset(
-                DatasetOrder(
-                    name=name,
-                    table=_decoded(contents),
-                    recording_column=recording,
-                    label_column=label,
-                    patient_column=patient or "",
-                    part_column=part or "",
-                    single_label=task == "single",
-                )
-            )
-        except ExchangeaiError as e:
-            return problem(e), no_update, no_update
-        return None, made.dataset_id, False
-
-    @app.callback(
-        Output("dataset", "data"),
-        Output("dataset-state", "children"),
-        Output("dataset-tick", "disabled"),
-        Output("start", "disabled"),
-        Input("url", "pathname"),
-        Input("dataset", "value"),
-        Input("dataset-tick", "n_intervals"),
-    )
-    def show_dataset(_path: Any, value: Any, _tick: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        try:
-            listed = gateway.datasets()
-        except ExchangeaiError as e:
-            return no_update, loading_failed(e), False, True
-        data = [{"value": d.dataset_id, "label": f"{d.name} ({d.state})"} for d in listed]
-        current = next((d for d in listed if d.dataset_id == value), None)
-        busy = current is not None and current.state in (DatasetState.QUEUED, DatasetState.BUILDING)
-        ready = current is not None and current.state is DatasetState.READY
-        return data, parts.dataset(current) if current else None, not busy, not ready
 
 
 def _register_run(app: Any, gateway: Gateway) -> None:
@@ -384,7 +243,3 @@ def _register_run(app: Any, gateway: Gateway) -> None:
             {} if resumable else hidden,
             not live,
         )
-
-
-def _decoded(contents: Any) -> bytes:
-    return base64.b64decode(str(contents).partition(",")[2])

@@ -8,7 +8,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from exchangeai.facts import DatasetFact, Estimate, RunFact, TestReport
+from exchangeai.facts import DatasetFact, Estimate, ReportKind, RunFact, TestReport
 from services.ui.label_table import TableHead
 from services.ui.pages.notices import empty, number
 
@@ -35,17 +35,41 @@ def preview(head: TableHead) -> Any:
     return html.Div(_table(head.columns, head.rows), className="scroll")
 
 
-def dataset(d: DatasetFact) -> Any:
-    """State, join report and parts of a data set."""
-    r = d.report
-    told = [
-        (r.matched, "rows joined to a recording"),
-        (r.unmatched, "rows name no known recording"),
-        (r.without_label, "rows without a label"),
-        (r.duplicates, "rows repeat a recording"),
-        (len(r.unusable), "recordings unusable"),
-        (r.unknown_patients, "recordings of unknown patients, each counted as one of its own"),
-    ]
+_REPORTED = {
+    ReportKind.UNMATCHED_ROW: "rows name no known recording",
+    ReportKind.UNMATCHED_RECORDING: "recordings are in no row",
+    ReportKind.UNUSABLE: "rows cannot be used",
+    ReportKind.WITHOUT_LABEL: "rows without a label",
+    ReportKind.REPEATED_ROW: "rows repeat a recording",
+    ReportKind.CONTRADICTORY: "rows contradict one another and are left out",
+    ReportKind.SAME_SIGNAL: "recordings show an ECG that another file shows, and are left out",
+    ReportKind.UNKNOWN_PATIENT: "recordings of unknown patients, each counted as one of its own",
+    ReportKind.RARE_CLASS: "rare classes",
+    ReportKind.POOR_QUALITY: "recordings are not analysable and are left out",
+    ReportKind.NOT_PREPROCESSED: "recordings could not be preprocessed and are left out",
+}
+
+
+def _told(d: DatasetFact) -> list[Any]:
+    """How the join went, each finding with its table to download."""
+    found = [html.Li(f"{d.report.matched} rows joined to a recording")]
+    for kind, words in _REPORTED.items():
+        count = d.report.counts.get(kind, 0)
+        if count:
+            key = {"type": "report", "dataset": d.dataset_id, "kind": kind.value}
+            label: dict[str, Any] = {"aria-label": f"Download: {words}"}
+            button = html.Button("CSV", id=key, className="link", **label)
+            found.append(html.Li([f"{count} {words} ", button]))
+    return found
+
+
+def _looked(looks: int) -> str:
+    runs = f"{looks} run{'' if looks == 1 else 's'}"
+    return f"The test part is frozen; {runs if looks else 'no run'} looked at it."
+
+
+def dataset(d: DatasetFact, looks: int = 0) -> Any:
+    """State, report and parts of a data set, and how often its test part was looked at."""
     parts = _table(
         # Classes go down, so that any number of them fits beside the page.
         ("", *(p.part for p in d.parts)),
@@ -63,8 +87,10 @@ def dataset(d: DatasetFact) -> Any:
             ),
             progress(d.progress, "Data set being built") if busy else None,
             html.P(d.error, className="reason") if d.error else None,
-            html.Ul([html.Li(f"{n} {words}") for n, words in told if n]),
-            html.Ul([html.Li(f"row {u.row}: {u.reason}") for u in r.unusable[:5]]) if r.unusable else None,
+            html.P(" ".join(d.report.notes), className="quiet") if d.report.notes else None,
+            html.Ul(_told(d)),
+            html.Ul([html.Li(f"row {u.row}: {u.reason}") for u in d.report.unusable[:5]]),
+            html.P(_looked(looks), className="quiet", id="test-looks") if d.state == "ready" else None,
             html.Div(parts, className="scroll") if d.parts else None,
         ],
         id="dataset-report",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchangeai.errors import InvalidArgument
-from services.ui.label_table import read_head
+from services.ui.label_table import part_values, read_head
 
 
 @pytest.mark.parametrize("divider", [",", ";", "\t"])
@@ -39,10 +39,27 @@ def test_a_table_cut_within_a_letter_is_still_read():
     [
         (b"", "header line"),
         (b"only one column\nx\n", "two columns"),
-        ("Größe,Befund\n".encode("latin-1"), "UTF-8"),
-        (b"PK\x03\x04,\x00\x00", "header line"),
+        (b"%PDF-1.7\x01", "CSV UTF-8"),
+        (b"PK\x03\x04,\x00\x00", "save the sheet as CSV"),
     ],
 )
 def test_what_is_no_table_is_refused_with_the_next_step(table, words):
     with pytest.raises(InvalidArgument, match=words):
         read_head(table)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_columns_are_read_in_other_encodings_too(encoding):
+    table = ("Größe;Befund\n" + "1;NORM\n" * 20_000).encode(encoding)
+    head = read_head(table)
+    assert head.columns == ("Größe", "Befund")
+    assert head.rows[0] == ("1", "NORM")
+
+
+def test_what_part_values_mean():
+    meant = part_values("1-3 = train, 9=validation,ten = test")
+    assert meant == {"1": "train", "2": "train", "3": "train", "9": "validation", "ten": "test"}
+    assert part_values(" ") == {}
+    for text in ("9", "9 = exam", "= test"):
+        with pytest.raises(InvalidArgument, match="9 = validation"):
+            part_values(text)

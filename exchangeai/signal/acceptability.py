@@ -1,0 +1,53 @@
+"""How likely people would accept a recording for diagnosis, from four figures that say how bad its worst is.
+
+A logistic regression on the PhysioNet/CinC Challenge 2011 (Silva, Moody and Celi, Computing in Cardiology 38,
+2011), whose records annotators had graded. `benchmarks/accuracy_quality.py` fits it and says how well it does
+on records that it has not seen; docs/quality.md has the figures.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from exchangeai.signal.lead_seconds import LeadSeconds
+
+FEATURES = ("constant_lead", "drift", "noise", "unseen_beats")
+COEFFICIENTS = (3.72, 1.58, 0.99, 9.42)
+"""Of `features`, in their order: each makes acceptance less likely."""
+INTERCEPT = -3.24
+CONSTANT_SHARE = 0.2
+"""A lead that stands still for a fifth of the time counts as absent: loose for 2 s of 10."""
+WHOLE_SECOND = 0.9
+"""Not 1: the ends of a run of equal samples fall within blocks."""
+DRIFT_MV = 0.3
+NOISE_MV = 0.2
+"""Where drift and noise begin to count: about the ST shift and the P wave that must remain readable. The
+logarithm log(1 + x / this) keeps an amplifier at its limit (80 mV) from outweighing all else."""
+VISIBLE = 0.5
+"""Beats show in a second of a lead when it agrees this much with the other leads."""
+
+
+def features(seconds: LeadSeconds) -> npt.NDArray[np.float64]:
+    """float64 [4], each 0 when there is nothing to object to; `seconds` are those of I, II and V1-V6.
+
+    `constant_lead`: 1 when a lead stands still for a fifth of the time or is missing. `drift`: log steps of
+    the baseline, averaged over time, of the worst lead. `noise`: log roughness of the worst second of all
+    leads. `unseen_beats`: how far agreement falls below 0.5, averaged over leads and time.
+    """
+    return np.array(
+        [
+            float((seconds.constant > WHOLE_SECOND).mean(-1).max() >= CONSTANT_SHARE),
+            np.log1p(seconds.step_mv / np.float32(DRIFT_MV)).mean(-1).max(),
+            np.log1p(seconds.roughness_mv.max() / NOISE_MV),
+            np.maximum(VISIBLE - seconds.agreement, 0).mean(),
+        ]
+    )
+
+
+def acceptable_probability(seconds: LeadSeconds) -> float:
+    """Probability (0 to 1) that annotators would call the recording acceptable."""
+    score = INTERCEPT + float(features(seconds) @ np.array(COEFFICIENTS))
+    return 1 / (1 + math.exp(min(score, 700.0)))

@@ -1,0 +1,102 @@
+"""The recordings that a label table may name, found by id, file name or patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from exchangeai.facts import RecordingFact
+from exchangeai.recording import Sex
+
+KeyOf = Callable[[str], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """How names become keys; the secret is bound in."""
+
+    name: KeyOf
+    patient: KeyOf
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What joining needs of a recording: a fact without its leads, for there may be a million."""
+
+    recording_id: str
+    patient_key: str | None
+    sex: Sex | None
+    age_years: int | None
+    same_signal_as: str | None
+    error_reason: str | None
+
+
+class KnownRecordings:
+    """Recordings by id, by the keys of their file names and by patient."""
+
+    def __init__(self, keys: Keys, recordings: Iterable[RecordingFact] = ()) -> None:
+        self._keys = keys
+        self._by_id: dict[str, Known] = {}
+        self._by_name: dict[bytes, list[Known]] = {}
+        self._by_patient: dict[str, list[Known]] = {}
+        for x in recordings:
+            self.add(x)
+
+    def add(self, fact: RecordingFact) -> None:
+        """Take in a recording; a fact seen twice is replaced."""
+        if fact.recording_id in self._by_id:
+            return
+        known = Known(
+            recording_id=fact.recording_id,
+            patient_key=fact.patient.patient_key,
+            sex=fact.patient.sex,
+            age_years=fact.patient.age_years,
+            same_signal_as=fact.same_signal_as,
+            error_reason=fact.error_reason,
+        )
+        self._by_id[known.recording_id] = known
+        for key in dict.fromkeys(fact.name_keys):
+            self._by_name.setdefault(_short(key), []).append(known)
+        if known.patient_key:
+            self._by_patient.setdefault(known.patient_key, []).append(known)
+
+    def __iter__(self) -> Iterator[Known]:
+        return iter(self._by_id.values())
+
+    def patient_key(self, patient: str) -> str:
+        """The key of a patient as the table names them."""
+        return self._keys.patient(patient)
+
+    def named(self, cell: str) -> list[Known]:
+        """All recordings that the cell may mean; a readable one hides unreadable ones of the same name."""
+        if not cell:
+            return []
+        if cell.lower() in self._by_id:
+            return [self._by_id[cell.lower()]]
+        base = cell.replace("\\", "/").rpartition("/")[2]
+        for name in dict.fromkeys((cell, base)):
+            fits = self._by_name.get(_short(self._keys.name(name)), [])
+            if fits:
+                return [x for x in fits if x.error_reason is None] or fits[:1]
+        return []
+
+    def of_patient(self, patient: str) -> list[Known]:
+        """The recordings of a patient: the readable ones, else one that says why there is none."""
+        fits = self._by_patient.get(self._keys.patient(patient), []) if patient else []
+        return [x for x in fits if x.error_reason is None] or fits[:1]
+
+    def signal_of(self, known: Known) -> str:
+        """Id of the first recording that shows the same ECG; its own when there is none."""
+        seen = {known.recording_id}
+        while known.same_signal_as and known.same_signal_as not in seen:
+            seen.add(known.same_signal_as)
+            earlier = self._by_id.get(known.same_signal_as)
+            if earlier is None:  # erased since: the id still stands for the signal
+                return known.same_signal_as
+            known = earlier
+        return known.recording_id
+
+
+def _short(key: str) -> bytes:
+    """128 bits of a keyed hash tell a million names apart in a third of the memory of its hexadecimal."""
+    return key[:32].encode()

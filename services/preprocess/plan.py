@@ -1,0 +1,109 @@
+"""From a wish to a request: parse the table, join, split, and write down what decides the data set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from exchangeai.dataset import PARTS
+from exchangeai.errors import InvalidArgument
+from exchangeai.facts import JoinReport, PartSummary, ReportKind, Task
+from exchangeai.signal import PREPROCESSING_VERSION
+from services.preprocess.columns import Columns, Dialect
+from services.preprocess.findings import Findings
+from services.preprocess.join import Rules, join
+from services.preprocess.known import KnownRecordings
+from services.preprocess.members import Member, Repeated
+from services.preprocess.request import DatasetRequest, RequestedRecording, summarise, write_request
+from services.preprocess.split import Shares, SplitBy, split
+from services.preprocess.table import parse_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A data set as the caller describes it."""
+
+    name: str
+    table: bytes
+    columns: Columns
+    task: Task
+    classes: tuple[str, ...]
+    shares: Shares
+    dialect: Dialect = field(default_factory=Dialect)
+    repeated: Repeated = Repeated.LEAVE_OUT
+    fewest_patients: int = 0
+    part_values: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A request that has been written to a file, and what is told of it."""
+
+    dataset_id: str
+    request: DatasetRequest
+    parts: tuple[PartSummary, ...]
+    report: JoinReport
+    """With the recordings that no row names, which do not decide the data set."""
+    findings: Findings
+
+
+def plan(wish: Wish, known: KnownRecordings, path: Path) -> Planned:
+    """Write the request to `path`. Raises InvalidArgument for what cannot become a data set."""
+    columns = wish.columns
+    if wish.task is Task.REGRESSION and wish.classes:
+        raise InvalidArgument("numeric targets are columns: name the columns, and no classes")
+    table = parse_table(wish.table, columns, wish.task, wish.dialect)
+    targets = columns.label_columns or (columns.label,)
+    rules = Rules(
+        task=wish.task,
+        classes=targets if wish.task is Task.REGRESSION else wish.classes,
+        repeated=wish.repeated,
+        fewest_patients=wish.fewest_patients,
+    )
+    joined = join(table.rows, known, rules)
+    by = SplitBy.COLUMN if columns.part else SplitBy.TIME if columns.time else SplitBy.PATIENT
+    parts = split(
+        joined.members,
+        joined.classes,
+        wish.shares,
+        by,
+        task=wish.task,
+        part_of_value=wish.part_values,
+    )
+    report = replace(joined.report, notes=table.notes)
+    members = sorted(joined.members, key=lambda x: (PARTS.index(parts[x.recording_id]), x.recording_id))
+    recordings = [_requested(x, parts[x.recording_id]) for x in members]
+    request = DatasetRequest(
+        name=wish.name,
+        task=wish.task,
+        classes=joined.classes,
+        recordings=len(recordings),
+        seed=wish.shares.seed,
+        preprocessing_version=PREPROCESSING_VERSION,
+        report=report,
+        findings_sha256=joined.findings.digest(),
+    )
+    unnamed = joined.findings.count(ReportKind.UNMATCHED_RECORDING)
+    told = {**report.counts, ReportKind.UNMATCHED_RECORDING.value: unnamed} if unnamed else report.counts
+    return Planned(
+        dataset_id=write_request(path, request, recordings),
+        request=request,
+        parts=summarise(recordings, len(joined.classes), left_out=lambda _: False),
+        report=replace(report, counts=told),
+        findings=joined.findings,
+    )
+
+
+def _requested(x: Member, part: str) -> RequestedRecording:
+    return RequestedRecording(
+        row=x.row,
+        recording_id=x.recording_id,
+        patient_key=x.patient_key,
+        part=part,
+        labels=x.labels,
+        values=tuple(None if math.isnan(v) else v for v in x.values),
+        sex=x.sex,
+        age_years=x.age_years,
+    )

@@ -1,9 +1,9 @@
 """Fit and measure the quality index: `python -m benchmarks.accuracy_quality`.
 
 CinC 2011 (240 graded records): the logistic regression of `exchangeai.signal.acceptability` is fitted here
-and judged by stratified 10-fold cross-validation, 50 times over; each record there is of another person as
-far as is known. Then the verdicts of what is shipped, on CinC 2011, on LUDB and on 1,000 records of PTB-XL,
-the pacing spikes in LUDB, and the time of one 12-lead ECG. `EXCHANGEAI_DATA` is the folder with the sets.
+and judged by stratified 10-fold cross-validation, 50 times over, by record (the set does not tell patients).
+Then the verdicts of what is shipped, on CinC 2011, on LUDB and on 1,000 records of PTB-XL, the pacing spikes in
+LUDB, and the time of one 12-lead ECG. `EXCHANGEAI_DATA` is the folder with the sets.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def seen_features(recording: Recording) -> Floats:
 
 
 def fit(x: Floats, unacceptable: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Coefficients and intercept of a ridge logistic regression, for features as they come (by Newton)."""
+    """Coefficients and intercept of a ridge logistic regression (Newton), for features as they come."""
     mean, scale = x.mean(0), x.std(0) + 1e-9
     z = np.concatenate([(x - mean) / scale, np.ones((len(x), 1))], axis=1)
     ridge = np.diag([*[RIDGE] * x.shape[1], 0.0])

@@ -27,7 +27,12 @@ def build_dataset(stub: PreprocessServiceStub, table: bytes) -> dataset_pb2.Data
     request = preprocess_service_pb2.BuildDatasetRequest(
         name="PTB-XL superclasses",
         table=table,
-        columns=preprocess_service_pb2.TableColumns(**COLUMNS),
+        columns=preprocess_service_pb2.TableColumns(
+            recording=COLUMNS["recording"],
+            label=COLUMNS["label"],
+            patient=COLUMNS["patient"],
+            part=COLUMNS["part"],
+        ),
         task=dataset_pb2.TASK_MULTI_LABEL,
         classes=CLASSES,
         split=preprocess_service_pb2.Split(validation=0.15, test=0.2, seed=1),

@@ -7,6 +7,7 @@ beats stay visible in the means; and at 50 blocks a second everything that follo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -37,7 +38,7 @@ class Blocks:
         """Blocks in a second, at least 1 and at most all there are."""
         return max(1, min(round(self.rate_hz), self.mean.shape[1]))
 
-    @property
+    @cached_property
     def constant(self) -> npt.NDArray[np.bool_]:
         """[leads, blocks]: no sample of the block differs from another, nor from the block before or after.
 

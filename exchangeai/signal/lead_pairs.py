@@ -37,7 +37,7 @@ def same_leads(blocks: Blocks, candidates: npt.NDArray[np.bool_]) -> list[tuple[
     power = np.diag(products)
     # Cheap for all pairs; rounding leaves some of the power, so what is near is compared value by value.
     near = power[:, None] + power - 2 * products <= x.shape[1] * SAME_MV**2 + 1e-6 * (power[:, None] + power)
-    pairs = [(int(rows[i]), int(rows[j])) for i, j in np.argwhere(near) if i < j]
+    pairs = [(int(rows[i]), int(rows[j])) for i, j in np.argwhere(np.triu(near, 1))]
     return [(i, j) for i, j in pairs if np.abs(blocks.mean[i] - blocks.mean[j]).max(initial=0) <= SAME_MV]
 
 

@@ -6,6 +6,7 @@ a loose electrode or a full-scale amplifier is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from exchangeai.leads import STANDARD_12
 from exchangeai.recording import Lead, Recording
-from exchangeai.signal.blocks import Blocks, blocks_of
+from exchangeai.signal.blocks import Blocks, blocks_of, median
 from exchangeai.signal.gaps import bridge_gaps, gap_share
 from exchangeai.signal.lead_pairs import limb_residual_mv, same_leads
 from exchangeai.signal.lead_seconds import LeadSeconds, lead_seconds, relative_movement
@@ -28,6 +29,8 @@ INDEPENDENT = tuple(STANDARD_12.index(x) for x in ("I", "II", "V1", "V2", "V3", 
 """Rows of the leads that do not follow from others."""
 BEYOND_MV = 1e6
 """1 kV. What is beyond is garbage, and its square would be infinite."""
+MIN_RAIL_MV = 1.0
+"""No amplifier's limit lies nearer to the baseline, but the lowest line of a lead that only goes up does."""
 FLAT_RUN_S = 1.0
 """Samples that stay the same for 1 s or more are no ECG but a loose electrode (the criterion of several
 entries to the CinC 2011 quality challenge)."""
@@ -81,10 +84,15 @@ def _absent_shares(leads: list[Lead | None], duration_s: float) -> npt.NDArray[n
     for i, lead in enumerate(leads):
         if lead is not None and lead.samples.size:
             covered = min(lead.samples.size / lead.sampling_rate_hz / duration_s, 1.0)
-            # A sum is finite only when every sample is.
-            gap = 0.0 if np.isfinite(lead.samples.sum(dtype=np.float64)) else gap_share(lead.samples)
+            gap = 0.0 if _all_finite(lead.samples) else gap_share(lead.samples)
             shares[i] = 1 - (1 - gap) * covered
     return shares
+
+
+def _all_finite(samples_mv: npt.NDArray[np.float32]) -> bool:
+    """Fast: a sum of squares is finite only when every sample is; False too when it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(float(np.dot(samples_mv, samples_mv)))
 
 
 def _stretches(leads: list[Lead | None], rate_hz: float) -> Iterator[npt.NDArray[np.float32]]:
@@ -110,8 +118,7 @@ def _fill(row: npt.NDArray[np.float32], lead: Lead, start: int, rate_hz: float) 
     else:
         at = np.arange(start, start + row.size) * (lead.sampling_rate_hz / rate_hz)
         x = lead.samples[at.astype(np.int64)[at < lead.samples.size]]
-    # A sum is finite only when every sample is (two infinities of opposite sign give NaN).
-    row[: x.size] = x if np.isfinite(x.sum(dtype=np.float64)) else bridge_gaps(x)
+    row[: x.size] = x if _all_finite(x) else bridge_gaps(x)
     row[x.size :] = row[x.size - 1] if x.size else 0
 
 
@@ -132,7 +139,7 @@ def _stretch(values: npt.NDArray[np.float32], rate_hz: float, absent: npt.NDArra
         flat=_flat_share(constant, round(FLAT_RUN_S * blocks.rate_hz)),
         saturated=_saturated_share(blocks),
         mains_mv=mains_amplitude_mv(values, rate_hz),
-        spikes=pacing_spikes(values[present], rate_hz).size,
+        spikes=pacing_spikes(values[witnesses], rate_hz).size,
         same=tuple(same_leads(blocks, moving)),
         limb_residual_mv=limb_residual_mv(blocks, present),
         beat_mv=typical_beat(blocks, beat_blocks(moves, witnesses), INDEPENDENT) if complete else None,
@@ -145,7 +152,7 @@ def _flat_share(constant: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[n
     shares = np.zeros(len(constant), np.float32)
     count = constant.shape[1]
     shortest = min(max(1, shortest - 2), count)
-    for row in np.flatnonzero(constant.any(1)):
+    for row in np.flatnonzero(constant.sum(1) >= shortest):
         edges = np.flatnonzero(np.diff(constant[row], prepend=False, append=False))
         lengths = edges[1::2] - edges[::2]
         shares[row] = lengths[lengths >= shortest].sum() / count
@@ -156,8 +163,11 @@ def _saturated_share(blocks: Blocks) -> npt.NDArray[np.float32]:
     """An amplifier at its limit repeats its largest or smallest value; a true R peak stays there for one or
     two samples, so blocks of fewer than three must have an equal neighbour."""
     still = blocks.high == blocks.low if blocks.samples_per_block > 2 else blocks.constant
-    highest, lowest = blocks.high.max(1, keepdims=True), blocks.low.min(1, keepdims=True)
-    return (still & ((blocks.high == highest) | (blocks.low == lowest))).mean(1, dtype=np.float32)
+    level = median(blocks.mean)[:, None]
+    at = np.zeros(still.shape, np.bool_)
+    for extreme in (blocks.high.max(1, keepdims=True), blocks.low.min(1, keepdims=True)):
+        at |= (blocks.mean == extreme) & (np.abs(extreme - level) > MIN_RAIL_MV)
+    return (still & at).mean(1, dtype=np.float32)
 
 
 def _joined(parts: list[Survey]) -> Survey:

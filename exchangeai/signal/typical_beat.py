@@ -27,9 +27,11 @@ def beat_blocks(moves: npt.NDArray[np.float32], witnesses: npt.NDArray[np.bool_]
     total = moves[witnesses].sum(0)
     if total.size < 2 * REFRACTORY + 1:
         return np.empty(0, np.int64)
-    padded = np.pad(total, REFRACTORY)
+    padded = np.zeros(total.size + 2 * REFRACTORY, np.float32)
+    padded[REFRACTORY:-REFRACTORY] = total
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * REFRACTORY + 1).max(1)
-    tall = LEVEL * np.partition(total, int(0.98 * (total.size - 1)))[int(0.98 * (total.size - 1))]
+    steepest = int(0.98 * (total.size - 1))
+    tall = LEVEL * np.partition(total, steepest)[steepest]
     return np.flatnonzero((total == around) & (total > tall))
 
 

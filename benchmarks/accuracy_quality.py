@@ -2,8 +2,8 @@
 
 CinC 2011 (240 graded records): the logistic regression of `exchangeai.signal.acceptability` is fitted here
 and judged by stratified 10-fold cross-validation, 50 times over, by record (the set does not tell patients).
-Then the verdicts of what is shipped, on CinC 2011, on LUDB and on 1,000 records of PTB-XL, the pacing spikes in
-LUDB, and the time of one 12-lead ECG. `EXCHANGEAI_DATA` is the folder with the sets.
+Then the verdicts of what is shipped, on CinC 2011, on LUDB and on 1,000 records of PTB-XL, the pacing spikes
+in LUDB, and the time of one 12-lead ECG. `EXCHANGEAI_DATA` is the folder with the sets.
 """
 
 from __future__ import annotations

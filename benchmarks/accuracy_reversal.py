@@ -53,9 +53,11 @@ def typical_beats(signals: Floats, rate_hz: float) -> Floats:
     return beats
 
 
-def fit(correct: Floats, exchanged: Floats) -> tuple[npt.NDArray[np.float64], float]:
+def fit(
+    correct: npt.NDArray[np.float64], exchanged: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], float]:
     """Weights and offset of a ridge logistic regression by Newton's method, on features as they come."""
-    x = np.concatenate([correct, exchanged]).astype(np.float64)
+    x = np.concatenate([correct, exchanged])
     y = np.repeat([0.0, 1.0], [len(correct), len(exchanged)])
     mean, scale = x.mean(0), x.std(0) + 1e-6
     x = np.concatenate([(x - mean) / scale, np.ones((len(x), 1))], axis=1)

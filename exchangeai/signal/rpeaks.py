@@ -46,6 +46,9 @@ MIN_SNR = 1.12
 """Typical complex over what the rest seldom exceeds; in noise alone the two are nearly equal."""
 TRUSTED_SHARE = 0.25
 """A lead counts when it stands out at least so far as the share of the best."""
+CALM_S, CALM_BLOCK_S = 1.0, 0.02
+"""How restless a lead is, second by second: the median over blocks of the largest energy in each, which
+is what lies between the complexes; a shorter time may hold little but a complex."""
 CHUNK_S, OVERLAP_S = 120.0, 5.0
 """Long recordings are searched piece by piece: memory stays small, and weights follow the electrodes."""
 
@@ -98,7 +101,8 @@ def _search(x: Float32, rate_hz: float) -> tuple[Int64, list[int]]:
     weights = _weights(energy, peaks, rate_hz)
     if not weights.any():
         return none
-    peaks = _beats(_deflection(energy, weights, rate_hz, COMPLEX_S), rate_hz)
+    calm = _calm_energy(energy, weights, rate_hz)
+    peaks = _beats(_deflection(calm, np.ones(1, np.float32), rate_hz, COMPLEX_S), rate_hz)
     sharp = _deflection(energy, weights, rate_hz, COMPLEX_S / 4)
     return _summits(sharp, peaks, round(0.06 * rate_hz)), np.flatnonzero(weights).tolist()
 
@@ -128,6 +132,27 @@ def _weights(energy: Float32, peaks: Int64, rate_hz: float) -> Float32:
     snr = np.where(height > MIN_LEVEL_MV, height / np.maximum(seldom, 1e-3), 0)
     snr[snr < max(MIN_SNR, TRUSTED_SHARE * snr.max())] = 0
     return (snr / np.maximum(height, MIN_LEVEL_MV)).astype(np.float32)
+
+
+def _calm_energy(energy: Float32, weights: Float32, rate_hz: float) -> Float32:
+    """The leads' weighted energy, float32 [1, samples]; where one is more restless than it usually is, by
+    tremor or a moving electrode, the others speak for it.
+
+    A lead's share falls with the square of how often its energy at rest is above its usual one; the shares
+    add up to the same at all times, so noise in all leads changes nothing.
+    """
+    block = max(round(CALM_BLOCK_S * rate_hz), 1)
+    window = block * round(CALM_S / CALM_BLOCK_S)
+    blocks = _by_window(energy, window)[..., : window // block * block]
+    restless = np.median(blocks.reshape(*blocks.shape[:2], -1, block).max(axis=-1), axis=-1)
+    usual = np.maximum(np.median(restless, axis=-1, keepdims=True), np.float32(MIN_LEVEL_MV**2))
+    share = np.square(weights)[:, None] * np.square(usual / np.maximum(restless, usual))
+    share *= np.square(weights).sum() / share.sum(axis=0)
+    total = np.empty((1, energy.shape[1]), np.float32)
+    for i, x in enumerate(share.T):
+        end = (i + 1) * window if i + 1 < share.shape[1] else energy.shape[1]
+        np.matmul(x, energy[:, i * window : end], out=total[0, i * window : end])
+    return total
 
 
 def _by_window(x: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.floating]:

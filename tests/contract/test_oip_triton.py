@@ -54,7 +54,7 @@ def model(service: Running, stub: Any) -> ModelFact:
 
 @pytest.fixture(scope="module")
 def values() -> npt.NDArray[np.float32]:
-    return np.stack([synthetic_window(0), np.zeros((12, 5000), np.float32), synthetic_window(2)])
+    return np.stack([synthetic_window(1), np.zeros((12, 5000), np.float32), synthetic_window(2)])
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from services.inference.registry import LoadedModel
 from services.inference.sessions import Session
 from services.inference.sources import assess_tensor
 from services.inference.vetting import vet
+from tests.unit.signal.recordings import real_ecg
 
 
 def _loaded(task: Task = Task.MULTI_LABEL) -> LoadedModel:
@@ -119,7 +120,10 @@ def test_valid_samples_off_the_contract_are_refused(valid: list[int]) -> None:
 
 def test_tensors_are_judged_like_recordings() -> None:
     full = np.array([5000], np.int32)
-    assert assess_tensor(synthetic_window()[None], full).verdict is Verdict.ANALYSABLE
+    real = np.stack([lead.samples for lead in real_ecg()[0].leads])[None]
+    assert assess_tensor(real, full).verdict is Verdict.ANALYSABLE
+    # Its chest leads are no heart's, which is no reason to refuse it.
+    assert assess_tensor(synthetic_window()[None], full).verdict is Verdict.LIMITED
     assert assess_tensor(np.zeros((1, 12, 5000), np.float32), full).verdict is Verdict.NOT_ANALYSABLE
     assert assess_tensor(synthetic_window()[None] * 1000, full).verdict is Verdict.NOT_ANALYSABLE
     assert assess_tensor(synthetic_window()[None], full * 0).verdict is Verdict.NOT_ANALYSABLE

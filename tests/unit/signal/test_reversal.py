@@ -18,7 +18,7 @@ EIGHT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 
 
 def judged(eight: npt.NDArray[np.float32]) -> Quality:
-    stored = dict(zip(EIGHT, eight, strict=True))
+    stored: dict[str, npt.NDArray[np.float32]] = dict(zip(EIGHT, eight, strict=True))
     twelve = {**stored, **derive_limb_leads(stored)}
     return assess(recording(np.stack([twelve[name] for name in STANDARD_12]), 500), NO_WINDOWS)
 

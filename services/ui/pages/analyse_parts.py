@@ -91,9 +91,15 @@ def measured(m: MeasuredView) -> Any:
             html.H3("Signal quality"),
             html.P(html.Span(word, className=f"state {tone}")),
             *[html.P(reason, className="reason") for reason in m.quality.reasons],
+            html.P(", ".join(_in_words(x) for x in m.quality.flags), className="quiet"),
             html.Ul([html.Li(f"{x.lead}: {', '.join(x.flags)}") for x in flagged]) if flagged else None,
         ]
     )
+
+
+def _in_words(flag: str) -> str:
+    """`pacing_spikes` as people say it."""
+    return flag.replace("_", " ")
 
 
 def _intervals(found: Measurements) -> Any:

@@ -32,7 +32,7 @@ MIN_P_MV = 0.02
 MIN_P_CORRELATION = 0.75
 """Of the P waves of single beats with the median one, in the typical beat. In the sinus rhythms of LUDB it
 is above 0.88, in atrial fibrillation, whose waves differ from beat to beat, below 0.7."""
-P_FLANK_LEFT = 0.3
+P_OFF_FLANK_LEFT = 0.3
 """Of the steepest: a P wave ends before the PR segment, which is seldom level."""
 
 
@@ -134,12 +134,12 @@ def _p_wave(
         return none
     after = np.median(smooth[:, last : round(qrs_on - 0.01 * rate_hz)], axis=1)
     reach = round(0.10 * rate_hz)
-    limits = (reach, AGREEING_S * rate_hz, MIN_P_MV, P_FLANK_LEFT)
-    off = _wave_end(smooth[:, : round(qrs_on)], (start, stop), after, *limits)
+    limits = (reach, AGREEING_S * rate_hz, MIN_P_MV)
+    off = _wave_end(smooth[:, : round(qrs_on)], (start, stop), after, *limits, P_OFF_FLANK_LEFT)
     size = smooth.shape[1]
     mirrored = smooth[:, ::-1]
     before = np.median(smooth[:, max(start - half, 0) : max(start - half // 2, 1)], axis=1)
-    on = _wave_end(mirrored, (size - stop, size - start), before, *limits)
+    on = _wave_end(mirrored, (size - stop, size - start), before, *limits, FLANK_LEFT)
     if off is None or on is None:
         return none
     begin = size - 1 - on[1]

@@ -53,6 +53,8 @@ class Score:
     false: int = 0
     errors_ms: list[float] = field(default_factory=list[float])
     wrong: list[str] = field(default_factory=list[str])
+    raised: int = 0
+    """Recordings that the detector refused with an error: all their beats are missed."""
 
     @property
     def f1(self) -> float:
@@ -101,7 +103,9 @@ def peers() -> dict[str, Detector]:
 
 def _neurokit(method: str, nk: Any) -> Detector:
     def detect(x: Signal, rate_hz: float) -> npt.ArrayLike:
-        clean = nk.ecg_clean(x, sampling_rate=int(rate_hz), method=method)
+        # Each method has its own cleaning but those that take the default one.
+        cleaning = method if method == "pantompkins1985" else "neurokit"
+        clean = nk.ecg_clean(x, sampling_rate=int(rate_hz), method=cleaning)
         return nk.ecg_peaks(clean, sampling_rate=int(rate_hz), method=method)[1]["ECG_R_Peaks"]
 
     return detect
@@ -148,6 +152,8 @@ def judge(sets: list[Marked], detect: Detector, lead: int | None) -> tuple[dict[
             at = np.asarray(detect(x, marked.rate_hz), np.float64)
         except (ValueError, IndexError, ZeroDivisionError, TypeError, KeyError):
             at = np.empty(0)
+            for score in scores.values():
+                score.raised += 1
         spent += time.process_time() - began
         seconds += x.shape[-1] / marked.rate_hz
         for tolerance_s, score in scores.items():
@@ -198,9 +204,10 @@ def _marked(dataset: str, rate_hz: float, beats: dict[str, Samples]) -> list[Mar
 
 def _line(name: str, lead: str, scores: dict[float, Score], ms: float) -> str:
     wide, narrow = (scores[x] for x in TOLERANCES_S)
-    middle, spread = np.median(wide.errors_ms), np.std(wide.errors_ms)
+    middle, spread = np.median(wide.errors_ms or [np.nan]), np.std(wide.errors_ms or [np.nan])
+    refused = f" ({wide.raised} raised)" if wide.raised else ""
     return (
-        f"| {name} | {lead} | {wide.missed} / {wide.false} | {wide.f1:.4f} | {narrow.f1:.4f} "
+        f"| {name}{refused} | {lead} | {wide.missed} / {wide.false} | {wide.f1:.4f} | {narrow.f1:.4f} "
         f"| {middle:+.0f} ± {spread:.0f} | {ms:.2f} |"
     )
 

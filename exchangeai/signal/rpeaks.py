@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy import signal as _untyped  # pyright: ignore[reportMissingTypeStubs]
 
 from exchangeai.signal.filters import zero_phase
+from exchangeai.signal.gaps import bridge_gaps
 from exchangeai.signal.profiles import Profile
 
 _peaks: Any = _untyped
@@ -40,6 +41,11 @@ MISSED_THRESHOLD = 0.18
 OVERDUE_RR = 1.6
 LEVEL_WINDOW_S = 2.0
 """There is a beat in each such window at 30/min and above."""
+TYPICAL_PERCENTILE = 75
+"""Of the largest deflections in these windows: where the heart stands still most of the time there are beats
+in the rest."""
+LOWEST_LEVEL = 0.25
+"""Of the typical level: the largest noise of a pause is no beat."""
 MIN_LEVEL_MV = 0.01
 """Complexes of less deflection in the band are not told from the noise of an amplifier."""
 MIN_SNR = 1.12
@@ -64,12 +70,14 @@ class RPeaks:
 
 
 def find_r_peaks(x_mv: npt.NDArray[np.floating], rate_hz: float) -> RPeaks:
-    """Beats of one recording, float [leads, samples] or [samples], mV, finite, of one rate from 60 Hz.
+    """Beats of one recording, float [leads, samples] or [samples], mV, of one rate from 60 Hz.
 
-    Any number of leads from 1; leads that are flat or noise are left out by themselves. No beats are found
-    in less than 1.5 s, in noise or in a flat line.
+    Any number of leads; those that are flat or noise are left out by themselves, and where one has no finite
+    samples it says nothing. No beats are found in less than 1.5 s, in noise or in a flat line.
     """
     x = np.atleast_2d(np.asarray(x_mv, np.float32))
+    if not x.size:
+        return RPeaks(samples=np.empty(0, np.int64), leads=())
     chunk, overlap = round(CHUNK_S * rate_hz), round(OVERLAP_S * rate_hz)
     found: list[Int64] = []
     trusted: set[int] = set()
@@ -79,7 +87,7 @@ def find_r_peaks(x_mv: npt.NDArray[np.floating], rate_hz: float) -> RPeaks:
     for begin in starts:
         end = begin + chunk if begin + chunk in starts else total
         first = max(begin - overlap, 0)
-        peaks, leads = _search(x[:, first : end + overlap], rate_hz)
+        peaks, leads = _search(bridge_gaps(x[:, first : end + overlap]), rate_hz)
         peaks += first
         found.append(peaks[(peaks >= begin) & (peaks < end)])
         trusted.update(leads)
@@ -95,22 +103,22 @@ def _search(x: Float32, rate_hz: float) -> tuple[Int64, list[int]]:
     energy = zero_phase(x, rate_hz, BAND)
     np.square(energy, out=energy)
     weights = _first_weights(energy, rate_hz)
-    peaks = _beats(_deflection(energy, weights, rate_hz, COMPLEX_S), rate_hz)
+    peaks = _beats(_deflection(np.square(weights) @ energy, rate_hz, COMPLEX_S), rate_hz)
     if not peaks.size:
         return none
     weights = _weights(energy, peaks, rate_hz)
     if not weights.any():
         return none
     calm = _calm_energy(energy, weights, rate_hz)
-    peaks = _beats(_deflection(calm, np.ones(1, np.float32), rate_hz, COMPLEX_S), rate_hz)
-    sharp = _deflection(energy, weights, rate_hz, COMPLEX_S / 4)
+    peaks = _beats(_deflection(calm, rate_hz, COMPLEX_S), rate_hz)
+    sharp = _deflection(calm, rate_hz, COMPLEX_S / 4)
     return _summits(sharp, peaks, round(0.06 * rate_hz)), np.flatnonzero(weights).tolist()
 
 
 def _first_weights(energy: Float32, rate_hz: float) -> Float32:
     """Before any beat is known: the typical largest deflection in two seconds against the median one."""
     largest = np.sqrt(_by_window(energy, round(LEVEL_WINDOW_S * rate_hz)).max(axis=-1))
-    level = np.median(largest, axis=-1)
+    level = np.percentile(largest, TYPICAL_PERCENTILE, axis=-1)
     typical = np.sqrt(np.median(energy, axis=-1))
     contrast = np.clip((level / (typical + 1e-4) - 4) / 10, 0, 1)
     return np.where(level > MIN_LEVEL_MV, contrast / np.maximum(level, MIN_LEVEL_MV), 0).astype(np.float32)
@@ -135,7 +143,7 @@ def _weights(energy: Float32, peaks: Int64, rate_hz: float) -> Float32:
 
 
 def _calm_energy(energy: Float32, weights: Float32, rate_hz: float) -> Float32:
-    """The leads' weighted energy, float32 [1, samples]; where one is more restless than it usually is, by
+    """The leads' weighted energy, float32 [samples]; where one is more restless than it usually is, by
     tremor or a moving electrode, the others speak for it.
 
     A lead's share falls with the square of how often its energy at rest is above its usual one; the shares
@@ -148,10 +156,10 @@ def _calm_energy(energy: Float32, weights: Float32, rate_hz: float) -> Float32:
     usual = np.maximum(np.median(restless, axis=-1, keepdims=True), np.float32(MIN_LEVEL_MV**2))
     share = np.square(weights)[:, None] * np.square(usual / np.maximum(restless, usual))
     share *= np.square(weights).sum() / share.sum(axis=0)
-    total = np.empty((1, energy.shape[1]), np.float32)
+    total = np.empty(energy.shape[1], np.float32)
     for i, x in enumerate(share.T):
         end = (i + 1) * window if i + 1 < share.shape[1] else energy.shape[1]
-        np.matmul(x, energy[:, i * window : end], out=total[0, i * window : end])
+        np.matmul(x, energy[:, i * window : end], out=total[i * window : end])
     return total
 
 
@@ -162,11 +170,10 @@ def _by_window(x: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.floatin
     return x[..., :whole].reshape(*x.shape[:-1], -1, size)
 
 
-def _deflection(energy: Float32, weights: Float32, rate_hz: float, width_s: float) -> npt.NDArray[np.float64]:
-    """Root of the weighted energy in a window around each sample, float64 [samples]."""
+def _deflection(energy: Float32, rate_hz: float, width_s: float) -> npt.NDArray[np.float64]:
+    """Root mean square around each sample of [samples], float64 [samples]."""
     size = max(round(width_s * rate_hz), 1)
-    total = np.square(weights) @ energy
-    sums = np.cumsum(np.pad(total.astype(np.float64), (size - size // 2, size // 2)))
+    sums = np.cumsum(np.pad(energy.astype(np.float64), (size - size // 2, size // 2)))
     return np.sqrt(np.maximum(sums[size:] - sums[:-size], 0) / size)
 
 
@@ -178,7 +185,8 @@ def _beats(curve: npt.NDArray[np.float64], rate_hz: float) -> Int64:
     largest = _by_window(curve, window).max(axis=-1)
     padded = np.pad(largest, 2, mode="reflect" if largest.size > 2 else "edge")
     nearby = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=-1)
-    level = np.minimum(nearby, 2 * np.median(largest))
+    typical = np.percentile(largest, TYPICAL_PERCENTILE)
+    level = np.clip(nearby, LOWEST_LEVEL * typical, 2 * typical)
     at = np.minimum(candidates // window, level.size - 1)
     tall = candidates[curve[candidates] > THRESHOLD * level[at]]
     beats: list[int] = []

@@ -57,7 +57,48 @@ def test_a_small_beat_where_one_is_overdue() -> None:
     assert find_r_peaks(x, RATE_HZ).samples.size == 11
 
 
-@pytest.mark.parametrize("x", [noise((12, 5000), 0.1), np.zeros((12, 5000)), np.zeros(0), noise((500,), 1)])
+def test_samples_without_a_value_cost_only_themselves() -> None:
+    at_s = np.arange(0.5, 9.9, 0.8)
+    x = np.tile(beats(at_s, 10), (3, 1))
+    x[0] = np.nan
+    x[1, 2000:2300] = np.inf
+    found = find_r_peaks(x, RATE_HZ)
+    assert found.leads == (1, 2)
+    np.testing.assert_allclose(found.samples / RATE_HZ, at_s, atol=0.02)
+
+
+@pytest.mark.parametrize("at_s", [np.arange(0.5, 12, 0.8), np.r_[0.5:10:0.8, 20.1:29.5:0.8]])
+def test_standstill_hides_no_beats_and_makes_none(at_s: npt.NDArray[np.float64]) -> None:
+    x = beats(at_s, 30) + noise((15000,), 0.01)
+    np.testing.assert_allclose(find_r_peaks(x, RATE_HZ).samples / RATE_HZ, at_s, atol=0.02)
+
+
+def test_tremor_in_one_lead_for_a_while_makes_no_beats() -> None:
+    at_s = np.arange(0.5, 29.5, 0.8)
+    x = np.stack([beats(at_s, 30), beats(at_s, 30)]) + noise((2, 15000), 0.01)
+    x[1, 5000:7500] += noise((2500,), 1.5)
+    np.testing.assert_allclose(find_r_peaks(x, RATE_HZ).samples / RATE_HZ, at_s, atol=0.02)
+
+
+@pytest.mark.parametrize("offset_s", [-0.16, -0.04])
+def test_pacing_spikes_before_beats_are_not_beats(offset_s: float) -> None:
+    at_s = np.arange(0.5, 9.9, 0.8)
+    x = beats(at_s, 10)
+    x[np.rint((at_s + offset_s) * RATE_HZ).astype(int)] += 5
+    assert find_r_peaks(x, RATE_HZ).samples.size == at_s.size
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((0, 5000)),
+        np.full((12, 5000), np.nan),
+        noise((12, 5000), 0.1),
+        np.zeros((12, 5000)),
+        np.zeros(0),
+        noise((500,), 1),
+    ],
+)
 def test_no_beats_in_noise_flat_lines_and_snippets(x: npt.NDArray[np.float32]) -> None:
     assert find_r_peaks(x, RATE_HZ).samples.size == 0
 

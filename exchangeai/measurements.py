@@ -90,6 +90,8 @@ class Measurements:
     """The leads that everything was measured on; others were missing, derived or too noisy."""
     rr_irregularity: float | None = None
     """Root mean square of successive differences of RR over the mean RR."""
+    regularity: str | None = None
+    """`regular`, `irregular` or `irregularly_irregular`, from the RR intervals alone; names no rhythm."""
     intervals: Intervals | None = None
     axes: Axes | None = None
     amplitudes: tuple[LeadAmplitudes, ...] = ()

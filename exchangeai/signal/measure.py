@@ -15,7 +15,7 @@ from exchangeai.signal.intervals import intervals
 from exchangeai.signal.median_beat import laid_over, median_beat
 from exchangeai.signal.profiles import PROFILES, Profile
 from exchangeai.signal.quality import usable_leads
-from exchangeai.signal.rhythm import rr_irregularity
+from exchangeai.signal.rhythm import regularity, rr_irregularity
 from exchangeai.signal.rpeaks import find_r_peaks
 from exchangeai.signal.windows import SAMPLING_RATE_HZ, Windows
 
@@ -47,6 +47,7 @@ def measure(windows: Windows, quality: Quality) -> Measurements:
         r_peaks_s=times_s,
         leads=used,
         rr_irregularity=rr_irregularity(rr),
+        regularity=regularity(rr),
     )
     rows = x_mv[list(found.leads)]
     beat = median_beat(zero_phase(rows, SAMPLING_RATE_HZ, BAND), SAMPLING_RATE_HZ, found.samples)

@@ -19,7 +19,7 @@ QUALITY_VERDICT_LIMITED: QualityVerdict
 QUALITY_VERDICT_NOT_ANALYSABLE: QualityVerdict
 
 class Measurements(_message.Message):
-    __slots__ = ("heart_rate_bpm", "r_peaks_s", "lead", "notes", "leads", "rr_irregularity", "intervals", "axes", "amplitudes", "beats_used")
+    __slots__ = ("heart_rate_bpm", "r_peaks_s", "lead", "notes", "leads", "rr_irregularity", "intervals", "axes", "amplitudes", "beats_used", "regularity")
     HEART_RATE_BPM_FIELD_NUMBER: _ClassVar[int]
     R_PEAKS_S_FIELD_NUMBER: _ClassVar[int]
     LEAD_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class Measurements(_message.Message):
     AXES_FIELD_NUMBER: _ClassVar[int]
     AMPLITUDES_FIELD_NUMBER: _ClassVar[int]
     BEATS_USED_FIELD_NUMBER: _ClassVar[int]
+    REGULARITY_FIELD_NUMBER: _ClassVar[int]
     heart_rate_bpm: float
     r_peaks_s: _containers.RepeatedScalarFieldContainer[float]
     lead: str
@@ -40,7 +41,8 @@ class Measurements(_message.Message):
     axes: Axes
     amplitudes: _containers.RepeatedCompositeFieldContainer[LeadAmplitudes]
     beats_used: int
-    def __init__(self, heart_rate_bpm: _Optional[float] = ..., r_peaks_s: _Optional[_Iterable[float]] = ..., lead: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ..., leads: _Optional[_Iterable[str]] = ..., rr_irregularity: _Optional[float] = ..., intervals: _Optional[_Union[Intervals, _Mapping]] = ..., axes: _Optional[_Union[Axes, _Mapping]] = ..., amplitudes: _Optional[_Iterable[_Union[LeadAmplitudes, _Mapping]]] = ..., beats_used: _Optional[int] = ...) -> None: ...
+    regularity: str
+    def __init__(self, heart_rate_bpm: _Optional[float] = ..., r_peaks_s: _Optional[_Iterable[float]] = ..., lead: _Optional[str] = ..., notes: _Optional[_Iterable[str]] = ..., leads: _Optional[_Iterable[str]] = ..., rr_irregularity: _Optional[float] = ..., intervals: _Optional[_Union[Intervals, _Mapping]] = ..., axes: _Optional[_Union[Axes, _Mapping]] = ..., amplitudes: _Optional[_Iterable[_Union[LeadAmplitudes, _Mapping]]] = ..., beats_used: _Optional[int] = ..., regularity: _Optional[str] = ...) -> None: ...
 
 class Intervals(_message.Message):
     __slots__ = ("rr_ms", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_bazett_ms", "qtc_fridericia_ms", "qtc_framingham_ms", "qtc_hodges_ms")

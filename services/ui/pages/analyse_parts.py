@@ -84,6 +84,9 @@ def measured(m: MeasuredView) -> Any:
                     html.Span(number(found.heart_rate_bpm, 0), className="big", id="heart-rate"),
                     html.Span(" /min", className="unit"),
                     html.Span(_from_leads(found.leads), className="quiet"),
+                    html.Span(
+                        f" · RR {_in_words(found.regularity)}" if found.regularity else "", className="quiet"
+                    ),
                 ]
             ),
             _intervals(found),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,6 +10,10 @@ if TYPE_CHECKING:
 
 __all__ = ["read_ecg"]
 __version__ = "0.1.0"
+
+# Before the first import of gRPC. None of our children uses the gRPC of its parent, and the handlers that
+# would let it do so can end a child before its exec with "Bad file descriptor" (grpc issue 43055).
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
 def __getattr__(name: str) -> Any:

@@ -95,7 +95,7 @@ def measured(m: MeasuredView) -> Any:
             html.P(html.Span(word, className=f"state {tone}")),
             *[html.P(reason, className="reason") for reason in m.quality.reasons],
             html.P(", ".join(_in_words(x) for x in m.quality.flags), className="quiet"),
-            html.Ul([html.Li(f"{x.lead}: {', '.join(x.flags)}") for x in flagged]) if flagged else None,
+            html.Ul([html.Li(f"{x.lead}: {', '.join(map(_in_words, x.flags))}") for x in flagged]) if flagged else None,
         ]
     )
 

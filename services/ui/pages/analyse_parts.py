@@ -75,7 +75,7 @@ def _warnings(r: RecordingView) -> list[str]:
 def measured(m: MeasuredView) -> Any:
     """Heart rate, intervals, axes and signal quality, each absent value with its reason."""
     word, tone = _VERDICTS[m.quality.verdict]
-    flagged = [x for x in m.quality.leads if x.flags]
+    flagged = [f"{x.lead}: {', '.join(map(_in_words, x.flags))}" for x in m.quality.leads if x.flags]
     found = m.measurements
     return html.Div(
         [
@@ -95,7 +95,7 @@ def measured(m: MeasuredView) -> Any:
             html.P(html.Span(word, className=f"state {tone}")),
             *[html.P(reason, className="reason") for reason in m.quality.reasons],
             html.P(", ".join(_in_words(x) for x in m.quality.flags), className="quiet"),
-            html.Ul([html.Li(f"{x.lead}: {', '.join(map(_in_words, x.flags))}") for x in flagged]) if flagged else None,
+            html.Ul([html.Li(x) for x in flagged]) if flagged else None,
         ]
     )
 

@@ -23,6 +23,29 @@ class Task(StrEnum):
     """Numbers, one or several for each recording."""
 
 
+class Method(StrEnum):
+    """What a run trains."""
+
+    FULL = "full"
+    """Every layer; from a base model, earlier layers at lower rates."""
+    LINEAR_PROBE = "linear_probe"
+    """Only a linear layer on the mean of a base model's features."""
+    ATTENTION_HEAD = "attention_head"
+    """Only an attention pool and a linear layer on a base model's features."""
+
+
+class Precision(StrEnum):
+    """What the training's arithmetic is done in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    """Matrix products and convolutions in bfloat16, where the device has it; weights stay float32."""
+
+
+AUGMENTATIONS = ("gain", "lead_loss", "noise", "wander", "time_out")
+"""What training may vary a window by; see `services.trainer.augment`."""
+
+
 class DatasetState(StrEnum):
     """Where a data set stands."""
 
@@ -239,10 +262,33 @@ class TrainingOptions:
 
     max_epochs: int = 15
     batch_size: int = 32
+    """Windows a step, over all processes and accumulated parts."""
     learning_rate: float = 3e-3
+    """At its peak, of the last layers."""
     patience: int = 5
+    """Epochs without a better validation score until the run ends."""
     seed: int = 0
     processes: int = 1
+    method: Method = Method.FULL
+    layer_decay: float = 0.5
+    """Each earlier stage of a base model learns at this share of the next one's rate; 1 for equal rates."""
+    weight_decay: float = 0.05
+    accumulate: int = 1
+    """Parts that a process takes its share of a step in: memory falls, the result stays."""
+    precision: Precision = Precision.FLOAT32
+    compile: bool = False
+    """Compile the network first; pays for large networks on a GPU."""
+    average: float = 0.998
+    """Decay a step of the moving average of the weights that is judged and kept; 0 for none."""
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    """Parameter of the Beta distribution from which shares are drawn (Zhang et al. 2018); 0 for none."""
+    class_weights: bool = False
+    """Weigh rare classes more."""
+    gradient_clip: float = 1.0
+    """Greatest norm of a step's gradient; 0 for no limit."""
+    augmentations: tuple[str, ...] = ("gain", "lead_loss", "noise")
+    """Of `AUGMENTATIONS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +299,10 @@ class Epoch:
     train_loss: float
     validation_loss: float
     validation_macro_auroc: float | None
+    """None when no class has both positives and negatives, and in regression."""
     seconds: float
+    validation_error: float | None = None
+    """In regression: mean absolute error over the spread of each target, averaged over targets."""
 
 
 @dataclass(frozen=True, kw_only=True)

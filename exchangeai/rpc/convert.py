@@ -26,11 +26,11 @@ from exchangeai.facts import (
     RunState,
     Task,
     TestReport,
-    TrainingOptions,
 )
 from exchangeai.formats import ReadOptions, Unit
 from exchangeai.measurements import Measurements, Quality, Verdict
 from exchangeai.recording import Patient, Sex
+from exchangeai.rpc.training_options import options_to_proto
 from exchangeai.v1 import (
     dataset_pb2,
     ingest_service_pb2,
@@ -255,33 +255,6 @@ def dataset_to_proto(fact: DatasetFact, test_looks: int = 0) -> dataset_pb2.Data
     )
 
 
-def options_from_proto(
-    message: run_pb2.TrainingOptions, defaults: TrainingOptions | None = None
-) -> TrainingOptions:
-    """Training options with defaults in place of zeros."""
-    d = defaults or TrainingOptions()
-    return TrainingOptions(
-        max_epochs=message.max_epochs or d.max_epochs,
-        batch_size=message.batch_size or d.batch_size,
-        learning_rate=message.learning_rate or d.learning_rate,
-        patience=message.patience or d.patience,
-        seed=message.seed,
-        processes=message.processes or d.processes,
-    )
-
-
-def options_to_proto(options: TrainingOptions) -> run_pb2.TrainingOptions:
-    """Training options."""
-    return run_pb2.TrainingOptions(
-        max_epochs=options.max_epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        patience=options.patience,
-        seed=options.seed,
-        processes=options.processes,
-    )
-
-
 def run_to_proto(fact: RunFact) -> run_pb2.Run:
     """A training run."""
     message = run_pb2.Run(
@@ -316,6 +289,7 @@ def _epochs(epochs: Sequence[Epoch]) -> list[run_pb2.Epoch]:
             validation_loss=x.validation_loss,
             validation_macro_auroc=x.validation_macro_auroc,
             seconds=x.seconds,
+            validation_error=x.validation_error,
         )
         for x in epochs
     ]

@@ -27,7 +27,7 @@ from exchangeai.v1 import metrics_pb2 as exchangeai_dot_v1_dot_metrics__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchangeai/v1/run.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1b\x65xchangeai/v1/metrics.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\x0fTrainingOptions\x12\x1e\n\nmax_epochs\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x1f\n\nbatch_size\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\x12.\n\rlearning_rate\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1c\n\x08patience\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x1d\n\tprocesses\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x00\"\xf2\x03\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.exchangeai.v1.RunState\x12/\n\x07options\x18\x06 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12$\n\x06\x65pochs\x18\x07 \x03(\x0b\x32\x14.exchangeai.v1.Epoch\x12\x10\n\x08progress\x18\x08 \x01(\x01\x12\r\n\x05\x65ta_s\x18\t \x01(\x01\x12\x10\n\x08\x61\x63tivity\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\'\n\x04test\x18\x0c \x01(\x0b\x32\x19.exchangeai.v1.TestReport\x12\x14\n\x0cmodel_digest\x18\r \x01(\t\x12\x15\n\rmodel_version\x18\x0e \x01(\x05\x12.\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nbest_epoch\x18\x11 \x01(\x05\x12\x12\n\nbase_model\x18\x12 \x01(\t\"\x94\x01\n\x05\x45poch\x12\r\n\x05\x65poch\x18\x01 \x01(\x05\x12\x12\n\ntrain_loss\x18\x02 \x01(\x01\x12\x17\n\x0fvalidation_loss\x18\x03 \x01(\x01\x12#\n\x16validation_macro_auroc\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x42\x19\n\x17_validation_macro_auroc*\xb4\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x18\n\x14RUN_STATE_CANCELLING\x10\x03\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x04\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x05\x12\x14\n\x10RUN_STATE_FAILED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchangeai/v1/run.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1b\x65xchangeai/v1/metrics.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x06\n\x0fTrainingOptions\x12\x1e\n\nmax_epochs\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x1f\n\nbatch_size\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\x12.\n\rlearning_rate\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1c\n\x08patience\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x1d\n\tprocesses\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x00\x12/\n\x06method\x18\x07 \x01(\x0e\x32\x15.exchangeai.v1.MethodB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x31\n\x0blayer_decay\x18\x08 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x32\n\x0cweight_decay\x18\t \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x1e\n\naccumulate\x18\n \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x00\x12\x10\n\x08\x62\x66loat16\x18\x0b \x01(\x08\x12\x0f\n\x07\x63ompile\x18\x0c \x01(\x08\x12-\n\x07\x61verage\x18\r \x01(\x01\x42\x17\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x02\x88\x01\x01\x12\x35\n\x0flabel_smoothing\x18\x0e \x01(\x01\x42\x17\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x03\x88\x01\x01\x12+\n\x05mixup\x18\x0f \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\x00\x00H\x04\x88\x01\x01\x12\x1a\n\rclass_weights\x18\x10 \x01(\x08H\x05\x88\x01\x01\x12*\n\rgradient_clip\x18\x11 \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00H\x06\x88\x01\x01\x12\x33\n\raugmentations\x18\x12 \x01(\x0b\x32\x1c.exchangeai.v1.AugmentationsB\x0e\n\x0c_layer_decayB\x0f\n\r_weight_decayB\n\n\x08_averageB\x12\n\x10_label_smoothingB\x08\n\x06_mixupB\x10\n\x0e_class_weightsB\x10\n\x0e_gradient_clip\"T\n\rAugmentations\x12\x43\n\x05names\x18\x01 \x03(\tB4\xbaH1\x92\x01.\",r*R\x04gainR\tlead_lossR\x05noiseR\x06wanderR\x08time_out\"\xf2\x03\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.exchangeai.v1.RunState\x12/\n\x07options\x18\x06 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12$\n\x06\x65pochs\x18\x07 \x03(\x0b\x32\x14.exchangeai.v1.Epoch\x12\x10\n\x08progress\x18\x08 \x01(\x01\x12\r\n\x05\x65ta_s\x18\t \x01(\x01\x12\x10\n\x08\x61\x63tivity\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\'\n\x04test\x18\x0c \x01(\x0b\x32\x19.exchangeai.v1.TestReport\x12\x14\n\x0cmodel_digest\x18\r \x01(\t\x12\x15\n\rmodel_version\x18\x0e \x01(\x05\x12.\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nbest_epoch\x18\x11 \x01(\x05\x12\x12\n\nbase_model\x18\x12 \x01(\t\"\xc8\x01\n\x05\x45poch\x12\r\n\x05\x65poch\x18\x01 \x01(\x05\x12\x12\n\ntrain_loss\x18\x02 \x01(\x01\x12\x17\n\x0fvalidation_loss\x18\x03 \x01(\x01\x12#\n\x16validation_macro_auroc\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12\x1d\n\x10validation_error\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\x19\n\x17_validation_macro_aurocB\x13\n\x11_validation_error*e\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMETHOD_FULL\x10\x01\x12\x17\n\x13METHOD_LINEAR_PROBE\x10\x02\x12\x19\n\x15METHOD_ATTENTION_HEAD\x10\x03*\xb4\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x18\n\x14RUN_STATE_CANCELLING\x10\x03\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x04\x12\x17\n\x13RUN_STATE_SUCCEEDED\x10\x05\x12\x14\n\x10RUN_STATE_FAILED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,12 +44,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAININGOPTIONS'].fields_by_name['patience']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_TRAININGOPTIONS'].fields_by_name['processes']._loaded_options = None
   _globals['_TRAININGOPTIONS'].fields_by_name['processes']._serialized_options = b'\272H\007\032\005\030\200\010(\000'
-  _globals['_RUNSTATE']._serialized_start=994
-  _globals['_RUNSTATE']._serialized_end=1174
+  _globals['_TRAININGOPTIONS'].fields_by_name['method']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['method']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TRAININGOPTIONS'].fields_by_name['layer_decay']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['layer_decay']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?!\000\000\000\000\000\000\000\000'
+  _globals['_TRAININGOPTIONS'].fields_by_name['weight_decay']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['weight_decay']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000$@)\000\000\000\000\000\000\000\000'
+  _globals['_TRAININGOPTIONS'].fields_by_name['accumulate']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['accumulate']._serialized_options = b'\272H\007\032\005\030\200\010(\000'
+  _globals['_TRAININGOPTIONS'].fields_by_name['average']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['average']._serialized_options = b'\272H\024\022\022\021\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_TRAININGOPTIONS'].fields_by_name['label_smoothing']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['label_smoothing']._serialized_options = b'\272H\024\022\022\021\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_TRAININGOPTIONS'].fields_by_name['mixup']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['mixup']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000$@)\000\000\000\000\000\000\000\000'
+  _globals['_TRAININGOPTIONS'].fields_by_name['gradient_clip']._loaded_options = None
+  _globals['_TRAININGOPTIONS'].fields_by_name['gradient_clip']._serialized_options = b'\272H\013\022\t)\000\000\000\000\000\000\000\000'
+  _globals['_AUGMENTATIONS'].fields_by_name['names']._loaded_options = None
+  _globals['_AUGMENTATIONS'].fields_by_name['names']._serialized_options = b'\272H1\222\001.\",r*R\004gainR\tlead_lossR\005noiseR\006wanderR\010time_out'
+  _globals['_METHOD']._serialized_start=1733
+  _globals['_METHOD']._serialized_end=1834
+  _globals['_RUNSTATE']._serialized_start=1837
+  _globals['_RUNSTATE']._serialized_end=2017
   _globals['_TRAININGOPTIONS']._serialized_start=134
-  _globals['_TRAININGOPTIONS']._serialized_end=339
-  _globals['_RUN']._serialized_start=342
-  _globals['_RUN']._serialized_end=840
-  _globals['_EPOCH']._serialized_start=843
-  _globals['_EPOCH']._serialized_end=991
+  _globals['_TRAININGOPTIONS']._serialized_end=941
+  _globals['_AUGMENTATIONS']._serialized_start=943
+  _globals['_AUGMENTATIONS']._serialized_end=1027
+  _globals['_RUN']._serialized_start=1030
+  _globals['_RUN']._serialized_end=1528
+  _globals['_EPOCH']._serialized_start=1531
+  _globals['_EPOCH']._serialized_end=1731
 # @@protoc_insertion_point(module_scope)

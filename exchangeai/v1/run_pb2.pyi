@@ -12,6 +12,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Method(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    METHOD_UNSPECIFIED: _ClassVar[Method]
+    METHOD_FULL: _ClassVar[Method]
+    METHOD_LINEAR_PROBE: _ClassVar[Method]
+    METHOD_ATTENTION_HEAD: _ClassVar[Method]
+
 class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RUN_STATE_UNSPECIFIED: _ClassVar[RunState]
@@ -21,6 +28,10 @@ class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATE_CANCELLED: _ClassVar[RunState]
     RUN_STATE_SUCCEEDED: _ClassVar[RunState]
     RUN_STATE_FAILED: _ClassVar[RunState]
+METHOD_UNSPECIFIED: Method
+METHOD_FULL: Method
+METHOD_LINEAR_PROBE: Method
+METHOD_ATTENTION_HEAD: Method
 RUN_STATE_UNSPECIFIED: RunState
 RUN_STATE_QUEUED: RunState
 RUN_STATE_RUNNING: RunState
@@ -30,20 +41,50 @@ RUN_STATE_SUCCEEDED: RunState
 RUN_STATE_FAILED: RunState
 
 class TrainingOptions(_message.Message):
-    __slots__ = ("max_epochs", "batch_size", "learning_rate", "patience", "seed", "processes")
+    __slots__ = ("max_epochs", "batch_size", "learning_rate", "patience", "seed", "processes", "method", "layer_decay", "weight_decay", "accumulate", "bfloat16", "compile", "average", "label_smoothing", "mixup", "class_weights", "gradient_clip", "augmentations")
     MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     PATIENCE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    LAYER_DECAY_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_DECAY_FIELD_NUMBER: _ClassVar[int]
+    ACCUMULATE_FIELD_NUMBER: _ClassVar[int]
+    BFLOAT16_FIELD_NUMBER: _ClassVar[int]
+    COMPILE_FIELD_NUMBER: _ClassVar[int]
+    AVERAGE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SMOOTHING_FIELD_NUMBER: _ClassVar[int]
+    MIXUP_FIELD_NUMBER: _ClassVar[int]
+    CLASS_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    GRADIENT_CLIP_FIELD_NUMBER: _ClassVar[int]
+    AUGMENTATIONS_FIELD_NUMBER: _ClassVar[int]
     max_epochs: int
     batch_size: int
     learning_rate: float
     patience: int
     seed: int
     processes: int
-    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., processes: _Optional[int] = ...) -> None: ...
+    method: Method
+    layer_decay: float
+    weight_decay: float
+    accumulate: int
+    bfloat16: bool
+    compile: bool
+    average: float
+    label_smoothing: float
+    mixup: float
+    class_weights: bool
+    gradient_clip: float
+    augmentations: Augmentations
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., processes: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., layer_decay: _Optional[float] = ..., weight_decay: _Optional[float] = ..., accumulate: _Optional[int] = ..., bfloat16: _Optional[bool] = ..., compile: _Optional[bool] = ..., average: _Optional[float] = ..., label_smoothing: _Optional[float] = ..., mixup: _Optional[float] = ..., class_weights: _Optional[bool] = ..., gradient_clip: _Optional[float] = ..., augmentations: _Optional[_Union[Augmentations, _Mapping]] = ...) -> None: ...
+
+class Augmentations(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Run(_message.Message):
     __slots__ = ("run_id", "model_name", "dataset_id", "architecture", "state", "options", "epochs", "progress", "eta_s", "activity", "error", "test", "model_digest", "model_version", "created_at", "updated_at", "best_epoch", "base_model")
@@ -86,15 +127,17 @@ class Run(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., model_name: _Optional[str] = ..., dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[Epoch, _Mapping]]] = ..., progress: _Optional[float] = ..., eta_s: _Optional[float] = ..., activity: _Optional[str] = ..., error: _Optional[str] = ..., test: _Optional[_Union[_metrics_pb2.TestReport, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., best_epoch: _Optional[int] = ..., base_model: _Optional[str] = ...) -> None: ...
 
 class Epoch(_message.Message):
-    __slots__ = ("epoch", "train_loss", "validation_loss", "validation_macro_auroc", "seconds")
+    __slots__ = ("epoch", "train_loss", "validation_loss", "validation_macro_auroc", "seconds", "validation_error")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TRAIN_LOSS_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_LOSS_FIELD_NUMBER: _ClassVar[int]
     VALIDATION_MACRO_AUROC_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATION_ERROR_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     train_loss: float
     validation_loss: float
     validation_macro_auroc: float
     seconds: float
-    def __init__(self, epoch: _Optional[int] = ..., train_loss: _Optional[float] = ..., validation_loss: _Optional[float] = ..., validation_macro_auroc: _Optional[float] = ..., seconds: _Optional[float] = ...) -> None: ...
+    validation_error: float
+    def __init__(self, epoch: _Optional[int] = ..., train_loss: _Optional[float] = ..., validation_loss: _Optional[float] = ..., validation_macro_auroc: _Optional[float] = ..., seconds: _Optional[float] = ..., validation_error: _Optional[float] = ...) -> None: ...

@@ -87,11 +87,13 @@ class ListArchitecturesResponse(_message.Message):
     def __init__(self, architectures: _Optional[_Iterable[_Union[Architecture, _Mapping]]] = ...) -> None: ...
 
 class Architecture(_message.Message):
-    __slots__ = ("name", "summary", "parameters")
+    __slots__ = ("name", "summary", "parameters", "gflops")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    GFLOPS_FIELD_NUMBER: _ClassVar[int]
     name: str
     summary: str
     parameters: int
-    def __init__(self, name: _Optional[str] = ..., summary: _Optional[str] = ..., parameters: _Optional[int] = ...) -> None: ...
+    gflops: float
+    def __init__(self, name: _Optional[str] = ..., summary: _Optional[str] = ..., parameters: _Optional[int] = ..., gflops: _Optional[float] = ...) -> None: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pkgutil
 import sys
 
 import msgspec
@@ -21,11 +20,8 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     summary: str
     parameters: int
-
-
-def names() -> tuple[str, ...]:
-    """Their keys, sorted."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(models.__path__) if not m.name.startswith("_")))
+    gflops: float
+    """Of one window, multiplications and additions counted apart."""
 
 
 class Architectures:
@@ -55,18 +51,29 @@ async def _ask() -> list[Architecture]:
 
 
 def describe() -> list[Architecture]:
-    """Build each and count its weights; loads torch."""
-    from exchangeai.plugins import modules_in
+    """Build each and count; loads torch."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
-    ranked = sorted(modules_in(models.__name__).items(), key=lambda item: (item[1].RANK, item[0]))
-    return [
-        Architecture(
-            name=name,
-            summary=module.SUMMARY,
-            parameters=sum(p.numel() for p in module.build(CLASSES).parameters()),
+    from exchangeai.model_file import WINDOW_SAMPLES
+    from exchangeai.plugins import modules_in
+    from services.trainer.network import architecture_keys, build
+
+    summaries = {name: module.SUMMARY for name, module in modules_in(models.__name__).items()}
+    told: list[Architecture] = []
+    for key, (file, _) in architecture_keys().items():
+        network = build(key, CLASSES).eval()
+        with torch.no_grad(), FlopCounterMode(display=False) as counted:
+            network(torch.zeros(1, 12, WINDOW_SAMPLES))
+        told.append(
+            Architecture(
+                name=key,
+                summary=summaries[file],
+                parameters=sum(p.numel() for p in network.parameters()),
+                gflops=counted.get_total_flops() / 1e9,
+            )
         )
-        for name, module in ranked
-    ]
+    return told
 
 
 if __name__ == "__main__":

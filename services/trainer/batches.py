@@ -1,4 +1,4 @@
-"""Batches: which windows a rank sees at each step, in millivolts, lightly varied.
+"""Batches: which windows a rank sees at each step, in millivolts, varied, made ready ahead of their use.
 
 Shapes: B batch, L lead, T time, C class. The order is a function of (seed, epoch); the variation one of
 (seed, epoch, step, rank): a resumed run sees what an uninterrupted one sees.
@@ -6,7 +6,9 @@ Shapes: B batch, L lead, T time, C class. The order is a function of (seed, epoc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +16,21 @@ import torch
 from torch import Tensor
 
 from exchangeai.dataset import Part, epoch_order
+from exchangeai.facts import TrainingOptions
 from services.trainer import tensors
+from services.trainer.augment import vary
+from services.trainer.objective import Objective
 from services.trainer.tensors import tensor
 
-GAIN_SPREAD = 0.15
-LEAD_LOSS = 0.05
+READ_AHEAD = 4
+"""Steps between asking the disk for a batch and using it."""
+READY = 2
+"""Batches made ready ahead of the one in use."""
 
 
 def millivolts(part: Part, indices: npt.NDArray[np.int64]) -> Tensor:
     """Windows as the tensor contract, float32 [B, 12, 5000]."""
     return tensor(part.millivolts(indices))
-
-
-def targets(part: Part, indices: npt.NDArray[np.int64]) -> Tensor:
-    """Labels, float32 [B, C]."""
-    return tensor(part.labels[indices].astype(np.float32))
 
 
 def generator(seed: int, *place: int) -> torch.Generator:
@@ -59,10 +61,50 @@ class Order:
         return np.sort(order[start : start + self._share])
 
 
-def vary(x_BLT: Tensor, random: torch.Generator) -> Tensor:
-    """Other gains, another beginning and, rarely, a lost lead: what an electrode or a cart may do."""
-    batch, leads, length = x_BLT.shape
-    gain = torch.exp(torch.randn(batch, 1, 1, generator=random) * GAIN_SPREAD)
-    kept = torch.rand(batch, leads, 1, generator=random) >= LEAD_LOSS
-    shift = int(torch.randint(0, length, (1,), generator=random))
-    return torch.roll(x_BLT * (gain * kept), shift, dims=2)
+class Loader:
+    """The training windows of one rank, epoch by epoch, prepared by a thread while the device works."""
+
+    def __init__(
+        self, part: Part, objective: Objective, options: TrainingOptions, order: Order, rank: int
+    ) -> None:
+        self._part = part
+        self._objective = objective
+        self._options = options
+        self._order = order
+        self._rank = rank
+
+    def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x_BLT in mV, targets_BC) of each step from `first_step` to the epoch's last."""
+        steps = iter(range(first_step, self._order.steps))
+        ready: deque[Future[tuple[Tensor, Tensor]]] = deque()
+        with ThreadPoolExecutor(1, "batches") as thread:
+            for step in steps:
+                ready.append(thread.submit(self._batch, epoch, step))
+                if len(ready) > READY:
+                    yield ready.popleft().result()
+            while ready:
+                yield ready.popleft().result()
+
+    def _batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        options = self._options
+        indices = self._order.at(epoch, step, self._rank)
+        self._part.will_need(self._order.at(epoch, step + READ_AHEAD, self._rank))
+        random = generator(options.seed, epoch, step, self._rank)
+        x_BLT = vary(millivolts(self._part, indices), options.augmentations, random)
+        targets_BC = self._objective.targets(self._part.labels[indices])
+        if options.mixup:
+            x_BLT, targets_BC = _mixed(x_BLT, targets_BC, options.mixup, random)
+        return x_BLT, targets_BC
+
+
+def _mixed(x_BLT: Tensor, targets_BC: Tensor, alpha: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Each window with some of another (mixup, Zhang et al. 2018); the larger share stays its own."""
+    seed = int(torch.randint(0, 2**31, (1,), generator=random))
+    drawn = np.random.default_rng(seed).beta(alpha, alpha, len(x_BLT)).astype(np.float32)
+    share = tensor(np.maximum(drawn, 1 - drawn))
+    other = torch.randperm(len(x_BLT), generator=random)
+    own_B1, own_B11 = share[:, None], share[:, None, None]
+    return (
+        own_B11 * x_BLT + (1 - own_B11) * x_BLT[other],
+        own_B1 * targets_BC + (1 - own_B1) * targets_BC[other],
+    )

@@ -20,7 +20,7 @@ from exchangeai.errors import NotFound
 from exchangeai.facts import Epoch
 from exchangeai.store import BlockingStore
 
-FORMAT = 1
+FORMAT = 2
 log = logging.getLogger(__name__)
 
 
@@ -35,8 +35,7 @@ class Progress:
     loss_sum: float = 0.0
     """Sum of the losses of these steps, of rank 0."""
     best_epoch: int = 0
-    best_auroc: float | None = None
-    best_loss: float = float("inf")
+    best_score: tuple[float, float] = (float("-inf"), float("-inf"))
     finished: bool = False
     """No more epochs are to come."""
     history: tuple[Epoch, ...] = ()
@@ -48,6 +47,7 @@ class Checkpoint:
 
     progress: Progress
     model: dict[str, Any]
+    average: dict[str, Any]
     best: dict[str, Any]
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
@@ -61,6 +61,7 @@ def save(checkpoint: Checkpoint, path: Path, store: BlockingStore | None, key: s
             "format": FORMAT,
             "progress": asdict(checkpoint.progress),
             "model": checkpoint.model,
+            "average": checkpoint.average,
             "best": checkpoint.best,
             "optimizer": checkpoint.optimizer,
             "scheduler": checkpoint.scheduler,
@@ -98,6 +99,7 @@ def _parse(data: bytes) -> Checkpoint | None:
         return Checkpoint(
             progress=msgspec.convert(content["progress"], Progress),
             model=content["model"],
+            average=content["average"],
             best=content["best"],
             optimizer=content["optimizer"],
             scheduler=content["scheduler"],

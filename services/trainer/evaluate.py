@@ -42,7 +42,11 @@ class Scores:
 
 
 def probabilities(logits: Floats, task: Task, temperature: float) -> Floats:
-    """Sigmoid (multi-label) or softmax (single-label) of logits / temperature, [..., C]."""
+    """Sigmoid (multi-label), softmax (single-label) of logits / temperature, or numbers as
+    they are (regression), [..., C].
+    """
+    if task is Task.REGRESSION:
+        return logits
     z = logits / temperature
     if task is Task.MULTI_LABEL:
         return 1 / (1 + np.exp(-np.clip(z, -60, 60)))
@@ -52,7 +56,7 @@ def probabilities(logits: Floats, task: Task, temperature: float) -> Floats:
 
 def fit_temperature(logits: Floats, labels: Bits, task: Task) -> float:
     """The scalar that minimises the negative log-likelihood (Guo et al. 2017); 1 for an empty part."""
-    if not len(logits):
+    if not len(logits) or task is Task.REGRESSION:
         return 1.0
 
     def loss(log_temperature: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 import torch
+from onnx import numpy_helper
 from onnxscript import optimizer
 from torch import Tensor, nn
 
@@ -25,12 +27,12 @@ from exchangeai.model_file import (
     pack_window,
     write_manifest,
 )
-from services.trainer.network import head_of
+from services.trainer.network import PARAMETER_PREFIX, Network
 from services.trainer.tensors import tensor
 
 OPSET = 20
 PARITY = 1e-4
-PARITY_BATCHES = (1, 7)
+PARITY_BATCHES = (1, 7, 64)
 Floats32 = npt.NDArray[np.float32]
 
 # heart's waves of a synthetic beat: (centre s, width s, amplitude mV in the mean lead)
@@ -52,7 +54,7 @@ class Exported(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, network: nn.Module, task: Task, temperature: float) -> None:
+    def __init__(self, network: Network, task: Task, temperature: float) -> None:
         super().__init__()
         self.net = network
         self._task = task
@@ -62,9 +64,13 @@ class Exported(nn.Module):
         """Return (logits, probabilities, embedding, saliency)."""
         logits_BC, embedding_BE, features_BET = self.net(ecg)
         scaled_BC = logits_BC / self.temperature
-        multi = self._task is Task.MULTI_LABEL
-        probabilities_BC = torch.sigmoid(scaled_BC) if multi else torch.softmax(scaled_BC, dim=1)
-        saliency_BCT = torch.matmul(head_of(self.net).weight, features_BET)
+        if self._task is Task.MULTI_LABEL:
+            probabilities_BC = torch.sigmoid(scaled_BC)
+        elif self._task is Task.SINGLE_LABEL:
+            probabilities_BC = torch.softmax(scaled_BC, dim=1)
+        else:
+            probabilities_BC = logits_BC * 1.0  # numbers have none; an output must not be another's alias
+        saliency_BCT = torch.matmul(self.net.head.weight, features_BET)
         return logits_BC, probabilities_BC, embedding_BE, saliency_BCT
 
 
@@ -87,13 +93,15 @@ def synthetic_window(seed: int = 0) -> Floats32:
     return np.concatenate([np.stack(limb), independent[2:]]).astype(np.float32)
 
 
-def export(network: nn.Module, task: Task, temperature: float, manifest: Manifest) -> bytes:
+def export(network: Network, task: Task, temperature: float, manifest: Manifest) -> bytes:
     """The model file's bytes, equal for equal inputs.
 
-    Raises ContractViolation when onnxruntime and torch differ by more than 1e-4 at batch 1 or 7.
+    Raises ContractViolation when onnxruntime and torch differ by more than 1e-4 at batch 1, 7 or 64.
     """
-    exported = Exported(network, task, temperature).cpu().eval()
-    graph = _graph(exported)
+    network = network.cpu().eval()
+    exported = Exported(network, task, temperature).eval()
+    graph = _graph(Exported(_materialised(network), task, temperature).eval())
+    _keep_parameters(graph, network)
     predict = _session(graph.SerializeToString(deterministic=True))
     windows = np.stack([synthetic_window(seed) for seed in range(max(PARITY_BATCHES))])
     windows[-1, :, 3500:] = 0.0  # a short recording
@@ -107,6 +115,26 @@ def export(network: nn.Module, task: Task, temperature: float, manifest: Manifes
         probabilities=tuple(map(float, probabilities[0])),
     )
     return write_manifest(graph, replace(manifest, temperature=temperature, golden=record))
+
+
+def _materialised(network: Network) -> Network:
+    """A copy in which layers that make their weights when they run hold them made."""
+    copied = copy.deepcopy(network)
+    for name, module in cast("list[tuple[str, nn.Module]]", list(copied.named_modules())):
+        materialise = getattr(module, "materialise", None)
+        if materialise is not None:
+            parent, _, attribute = name.rpartition(".")
+            setattr(copied.get_submodule(parent), attribute, materialise())
+    return copied
+
+
+def _keep_parameters(graph: onnx.ModelProto, network: Network) -> None:
+    """Store the parameters that no node needs any more: whoever trains the model further does."""
+    there = {i.name for i in graph.graph.initializer}
+    for name, value in network.named_parameters():
+        if PARAMETER_PREFIX + name not in there:
+            kept = numpy_helper.from_array(value.detach().numpy(), PARAMETER_PREFIX + name)
+            graph.graph.initializer.append(kept)
 
 
 def _graph(exported: Exported) -> onnx.ModelProto:
@@ -150,6 +178,7 @@ def _session(data: bytes) -> Callable[[Floats32], list[Floats32]]:
     ort = cast(Any, onnxruntime)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
+    options.log_severity_level = 3  # else it warns of parameters kept for training
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return lambda windows: session.run(list(OUTPUTS), {INPUT: windows})
 

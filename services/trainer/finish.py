@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
-
 from exchangeai.dataset import DatasetManifest
 from exchangeai.model_file import Manifest, ModelClass, TrainingData, model_digest
 from services.trainer.evaluate import Predictions, by_recording, choose_thresholds, fit_temperature, report
 from services.trainer.export import export
 from services.trainer.job import MODEL_FILE, Job, Result, write_result
+from services.trainer.network import Network
 from services.trainer.report import Activity, Finished, emit
 
 
@@ -18,7 +17,7 @@ def finish(
     folder: Path,
     job: Job,
     manifest: DatasetManifest,
-    network: nn.Module,
+    network: Network,
     best_epoch: int,
     validation: Predictions,
     test: Predictions,

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,22 +17,21 @@ from torch import Tensor, nn
 
 from exchangeai.dataset import Part
 from exchangeai.errors import ExchangeaiError
-from exchangeai.facts import Epoch, Task
-from services.trainer import batches, network, objective
+from exchangeai.facts import Epoch, Precision, Task
+from services.trainer import batches, network
 from services.trainer.checkpoint import Checkpoint, Progress
 from services.trainer.evaluate import Predictions, by_recording
 from services.trainer.job import Job
 from services.trainer.metrics import macro_auroc
+from services.trainer.network import Network
+from services.trainer.objective import Objective
+from services.trainer.optimise import Average, optimiser, schedule
 from services.trainer.ranks import Ranks
 from services.trainer.report import Alive, EpochDone, Report, Resumed, StepDone
-from services.trainer.tensors import seed_all, tensor
+from services.trainer.tensors import compiled, seed_all
 
-WARM_UP = 0.1
-WEIGHT_DECAY = 0.05
 EVALUATION_BATCH = 64
 REPORT_EVERY_S = 1.0
-READ_AHEAD = 4
-"""Steps between asking the disk for a batch and using it."""
 
 
 class Diverged(ExchangeaiError):
@@ -47,9 +45,10 @@ class StopRequested(Exception):
 def train(
     job: Job,
     parts: dict[str, Part],
+    objective: Objective,
     ranks: Ranks,
     *,
-    fresh: Callable[[], nn.Module],
+    fresh: Callable[[], Network],
     resumed: Checkpoint | None,
     save: Callable[[Checkpoint], None],
     stop: Callable[[], bool],
@@ -61,15 +60,18 @@ def train(
     """
     options, data = job.options, parts["train"]
     order = batches.Order([x.rows for x in data.files], options.batch_size, ranks.world, options.seed)
-    weights_C = objective.class_weights(data.labels, job.task).to(ranks.device)
+    loader = batches.Loader(data, objective, options, order, ranks.rank)
     net = fresh().to(ranks.device)
-    parallel = ranks.parallel(net)
-    optimizer = torch.optim.AdamW(_groups(net), lr=options.learning_rate)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(order.steps * options.max_epochs))
-    at, best = Progress(), copy.deepcopy(net.state_dict())
+    parallel = ranks.parallel(compiled(net) if options.compile else net)
+    optimizer = optimiser(net, options, from_base=bool(job.base_digest))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(order.steps * options.max_epochs))
+    at = Progress()
+    average = Average(net, options.average)
+    best = copy.deepcopy(net.state_dict())
     if resumed is not None:
         at, best = resumed.progress, resumed.best
         net.load_state_dict(resumed.model)
+        average.network.load_state_dict(resumed.average)
         optimizer.load_state_dict(resumed.optimizer)
         scheduler.load_state_dict(resumed.scheduler)
 
@@ -77,6 +79,7 @@ def train(
         made = Checkpoint(
             progress=progress,
             model=net.state_dict(),
+            average=average.network.state_dict(),
             best=best,
             optimizer=optimizer.state_dict(),
             scheduler=scheduler.state_dict(),
@@ -88,20 +91,13 @@ def train(
     while not at.finished:
         parallel.train()
         begun_s = told_s = time.monotonic()
-        while at.step < order.steps:
+        for x_BLT, targets_BC in loader.epoch(at.epoch, at.step):
             here = (options.seed, at.epoch, at.step, ranks.rank)
-            indices = order.at(at.epoch, at.step, ranks.rank)
-            data.will_need(order.at(at.epoch, at.step + READ_AHEAD, ranks.rank))
-            x_BLT = batches.vary(batches.millivolts(data, indices), batches.generator(*here))
-            seed_all(batches.generator(*here, 1).initial_seed())  # for dropout
-            predicted_BC = network.logits(parallel, x_BLT.to(ranks.device))
-            targets_BC = batches.targets(data, indices).to(ranks.device)
-            value = objective.loss(predicted_BC, targets_BC, weights_C, job.task)
-            optimizer.zero_grad()
-            value.backward()  # pyright: ignore[reportUnknownMemberType]
-            optimizer.step()  # pyright: ignore[reportUnknownMemberType]
+            seed_all(batches.generator(*here, 1).initial_seed())  # for crops and dropout
+            loss = _step(parallel, objective, job, ranks, optimizer, x_BLT, targets_BC)
             scheduler.step()
-            at = replace(at, step=at.step + 1, loss_sum=at.loss_sum + float(value))
+            at = replace(at, step=at.step + 1, loss_sum=at.loss_sum + loss)
+            average.follow((at.epoch - 1) * order.steps + at.step)
             if not math.isfinite(at.loss_sum):
                 raise Diverged(
                     f"the loss is no longer a number in epoch {at.epoch}: try a lower learning rate "
@@ -113,20 +109,18 @@ def train(
             if time.monotonic() - told_s >= REPORT_EVERY_S:
                 told_s = time.monotonic()
                 tell(StepDone(epoch=at.epoch, step=at.step, steps=order.steps))
-        ranks.share_buffers(net)
-        predicted = predict(net, parts["validation"], ranks, lambda: tell(Alive()))
-        loss, auroc = _validate(predicted, weights_C, job.task)
-        better = _score(auroc, loss) > _score(at.best_auroc, at.best_loss)
-        if better:
-            best = copy.deepcopy(net.state_dict())
-            at = replace(at, best_epoch=at.epoch, best_auroc=auroc, best_loss=loss)
-        done = Epoch(
+        judged = average.network if options.average else net
+        ranks.share_buffers(judged)
+        predicted = predict(judged, parts["validation"], ranks, lambda: tell(Alive()))
+        done = replace(
+            _validate(predicted, objective),
             epoch=at.epoch,
             train_loss=at.loss_sum / order.steps,
-            validation_loss=loss,
-            validation_macro_auroc=auroc,
             seconds=time.monotonic() - begun_s,
         )
+        if _score(done) > at.best_score:
+            best = copy.deepcopy(judged.state_dict())
+            at = replace(at, best_epoch=at.epoch, best_score=_score(done))
         last = at.epoch >= options.max_epochs or at.epoch - at.best_epoch >= options.patience
         at = replace(at, epoch=at.epoch + 1, step=0, loss_sum=0.0, finished=last, history=(*at.history, done))
         kept = keep(at)
@@ -135,6 +129,35 @@ def train(
             return kept
     assert resumed is not None
     return resumed
+
+
+def _step(
+    parallel: nn.Module,
+    objective: Objective,
+    job: Job,
+    ranks: Ranks,
+    optimizer: torch.optim.Optimizer,
+    x_BLT: Tensor,
+    targets_BC: Tensor,
+) -> float:
+    """Move the weights once; returns the mean loss over this rank's share."""
+    options, total = job.options, 0.0
+    halves = options.precision is Precision.BFLOAT16
+    parts = min(options.accumulate, len(x_BLT))
+    optimizer.zero_grad()
+    for i, (x, y) in enumerate(zip(x_BLT.chunk(parts), targets_BC.chunk(parts), strict=True)):
+        with (
+            ranks.gradients_shared(parallel, i == parts - 1),
+            torch.autocast(ranks.device.type, torch.bfloat16, enabled=halves),
+        ):
+            logits_BC = network.logits(parallel, x.to(ranks.device, non_blocking=True))
+            value = objective.loss(logits_BC.float(), y.to(ranks.device)) * (len(x) / len(x_BLT))
+            value.backward()  # pyright: ignore[reportUnknownMemberType]
+        total += float(value.detach())
+    if options.gradient_clip:
+        nn.utils.clip_grad_norm_(parallel.parameters(), options.gradient_clip)
+    optimizer.step()  # pyright: ignore[reportUnknownMemberType]
+    return total
 
 
 def predict(net: nn.Module, part: Part, ranks: Ranks, beat: Callable[[], None]) -> Predictions:
@@ -150,40 +173,35 @@ def predict(net: nn.Module, part: Part, ranks: Ranks, beat: Callable[[], None]) 
             beat()
     return Predictions(
         logits=ranks.gather_rows(torch.cat(rows), total).double().cpu().numpy(),
-        labels=np.asarray(part.labels) > 0,
+        labels=np.asarray(part.labels) if part.labels.dtype == np.float32 else np.asarray(part.labels) > 0,
         recordings=part.recording_ids,
         patients=part.patient_keys,
     )
 
 
-def _validate(predicted: Predictions, weights_C: Tensor, task: Task) -> tuple[float, float | None]:
-    logits = tensor(predicted.logits)
-    labels = tensor(predicted.labels.astype(np.float64))
-    loss = float(objective.loss(logits, labels, weights_C.cpu().double(), task))
-    scores = by_recording(predicted, task, 1.0)
-    return loss, macro_auroc(scores.probabilities, scores.labels)
+def _validate(predicted: Predictions, objective: Objective) -> Epoch:
+    """What validation says of an epoch; the rest of it is the caller's."""
+    logits = torch.from_numpy(predicted.logits).float()  # pyright: ignore[reportUnknownMemberType]
+    targets = objective.targets(predicted.labels)
+    auroc = error = None
+    if objective.task is Task.REGRESSION:
+        error = float((logits - targets).abs().nanmean(dim=0).nanmean())
+    else:
+        scores = by_recording(predicted, objective.task, 1.0)
+        auroc = macro_auroc(scores.probabilities, scores.labels)
+    return Epoch(
+        epoch=0,
+        train_loss=0.0,
+        validation_loss=float(objective.loss(logits, targets)),
+        validation_macro_auroc=auroc,
+        validation_error=error,
+        seconds=0.0,
+    )
 
 
-def _score(auroc: float | None, loss: float) -> tuple[float, float]:
-    return (-1.0 if auroc is None else auroc, -loss)
-
-
-def _groups(net: nn.Module) -> list[dict[str, Any]]:
-    """Biases and normalisation are not decayed."""
-    weights = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]
-    return [
-        {"params": weights, "weight_decay": WEIGHT_DECAY},
-        {"params": others, "weight_decay": 0.0},
-    ]
-
-
-def _schedule(steps: int) -> Callable[[int], float]:
-    warm_up = max(1, round(WARM_UP * steps))
-
-    def factor(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
-
-    return factor
+def _score(done: Epoch) -> tuple[float, float]:
+    """Greater is better."""
+    if done.validation_error is not None:
+        return (-done.validation_error, -done.validation_loss)
+    auroc = done.validation_macro_auroc
+    return (-1.0 if auroc is None else auroc, -done.validation_loss)

@@ -61,11 +61,13 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         index = await stack.enter_async_context(open_index(bus.facts(RunFact)))
         models = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
         cores = config.cores or len(os.sched_getaffinity(0))
+        architectures = Architectures()
         runs = Runs(
             bus,
             store,
             index,
             models,
+            architectures,
             most_processes=cores,
             now_s=time.time,
             new_id=lambda: secrets.token_hex(16),
@@ -78,7 +80,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         publisher = Publisher(bus, store, time.time)
         worker = Worker(bus, store, runs, index, publisher, launcher, config.work_dir / "trainer", time.time)
         server = Server(config.rpc)
-        add_TrainingServiceServicer_to_server(TrainingServicer(runs, index, Architectures()), server.grpc)
+        add_TrainingServiceServicer_to_server(TrainingServicer(runs, index, architectures), server.grpc)
         port = await stack.enter_async_context(server.serving("exchangeai.v1.TrainingService"))
         announce(port)
         await until_stopped(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -50,6 +50,12 @@ class Ranks:
     def parallel(self, network: nn.Module) -> nn.Module:
         """The network with its gradients averaged over the ranks."""
         return DistributedDataParallel(network) if self.world > 1 else network
+
+    def gradients_shared(self, network: nn.Module, now: bool) -> AbstractContextManager[None]:
+        """A context in which backward passes average gradients over the ranks only if `now`."""
+        if now or not isinstance(network, DistributedDataParallel):
+            return nullcontext()
+        return cast(Any, network).no_sync()
 
     def share_buffers(self, network: nn.Module) -> None:
         """Give all the first rank's running statistics."""

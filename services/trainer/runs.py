@@ -13,6 +13,7 @@ from exchangeai.events.v1.run_state_changed_pb2 import RunStateChanged
 from exchangeai.facts import (
     DatasetFact,
     DatasetState,
+    Method,
     ModelFact,
     ModelState,
     RunFact,
@@ -22,7 +23,7 @@ from exchangeai.facts import (
 )
 from exchangeai.model_file import parse_model, read_manifest
 from exchangeai.store import ObjectStore
-from services.trainer import architectures
+from services.trainer.architectures import Architectures
 
 
 def model_key(digest: str) -> str:
@@ -39,6 +40,7 @@ class Runs:
         store: ObjectStore,
         index: FactIndex[RunFact],
         models: FactIndex[ModelFact],
+        architectures: Architectures,
         *,
         most_processes: int,
         now_s: Callable[[], float],
@@ -51,6 +53,7 @@ class Runs:
         self._datasets = bus.facts(DatasetFact)
         self._index = index
         self._models = models
+        self._architectures = architectures
         self._now_s = now_s
         self._new_id = new_id
 
@@ -177,8 +180,14 @@ class Runs:
             raise InvalidArgument(
                 f"{run.options.processes} processes are more than this trainer's {self._most_processes} cores"
             )
-        if run.architecture not in architectures.names():
-            raise NotFound(f"there is no such architecture; there are {', '.join(architectures.names())}")
+        names = [a.name for a in await self._architectures.all()]
+        if run.architecture not in names:
+            raise NotFound(f"there is no such architecture; there are {', '.join(names)}")
+        if run.options.method is not Method.FULL and not run.base_model:
+            raise InvalidArgument(
+                "a linear probe or an attention head needs a base model whose features it reads; "
+                "choose one, or train every layer"
+            )
         dataset = await self._datasets.get(run.dataset_id)
         if dataset is None:
             raise NotFound("there is no such data set; build it first")

@@ -9,7 +9,8 @@ import grpc
 
 from exchangeai.bus import FactIndex
 from exchangeai.facts import RunFact
-from exchangeai.rpc.convert import options_from_proto, run_to_proto
+from exchangeai.rpc.convert import run_to_proto
+from exchangeai.rpc.training_options import options_from_proto
 from exchangeai.v1 import training_service_pb2 as pb
 from exchangeai.v1.training_service_pb2_grpc import TrainingServiceServicer
 from services.trainer.architectures import Architectures
@@ -70,7 +71,7 @@ class TrainingServicer(TrainingServiceServicer):
         """List the architectures."""
         return pb.ListArchitecturesResponse(
             architectures=[
-                pb.Architecture(name=a.name, summary=a.summary, parameters=a.parameters)
+                pb.Architecture(name=a.name, summary=a.summary, parameters=a.parameters, gflops=a.gflops)
                 for a in await self._architectures.all()
             ]
         )

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _torch = cast(Any, torch)
 
@@ -25,3 +25,8 @@ def generator(seed: int) -> torch.Generator:
     """A generator of its own."""
     made: Any = torch.Generator()
     return made.manual_seed(seed)
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    """The same network, compiled when it first runs."""
+    return _torch.compile(network)

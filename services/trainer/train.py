@@ -18,7 +18,6 @@ from pathlib import Path
 from types import FrameType
 
 import torch
-from torch import nn
 
 from exchangeai.config import StoreConfig, from_env
 from exchangeai.dataset import (
@@ -38,6 +37,7 @@ from services.trainer.checkpoint import Checkpoint
 from services.trainer.finish import finish
 from services.trainer.job import BASE_FILE, CHECKPOINT_FILE, STOPPED, Job, checkpoint_key, read_job
 from services.trainer.loop import StopRequested, predict, train
+from services.trainer.network import Network
 from services.trainer.ranks import joined
 from services.trainer.report import Activity, Alive, Failed, Report, Stopped, emit
 from services.trainer.tensors import seed_all
@@ -67,11 +67,20 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         resumed = checkpoint.load(path, store, key)
         ranks.wait()  # no rank may write a checkpoint before all have read the last
 
-        def fresh() -> nn.Module:
-            net = network.build(job.architecture, len(job.classes))
+        options = job.options
+        learned = objective.fit(
+            parts["train"].labels,
+            job.task,
+            weigh=options.class_weights,
+            label_smoothing=options.label_smoothing,
+        )
+
+        def fresh() -> Network:
+            net = network.build(job.architecture, len(job.classes), options.method)
             if job.base_digest:
                 base = (folder / BASE_FILE).read_bytes()
-                network.start_from(net, job.architecture, job.classes, base)
+                if network.start_from(net, job.architecture, job.classes, base):
+                    learned.unsettle(net)
             return net
 
         def save(made: Checkpoint) -> None:
@@ -79,13 +88,14 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
                 checkpoint.save(made, path, store, key)
 
         tell(Activity(text="Training"))
-        trained = train(job, parts, ranks, fresh=fresh, resumed=resumed, save=save, stop=stop, tell=tell)
+        trained = train(
+            job, parts, learned, ranks, fresh=fresh, resumed=resumed, save=save, stop=stop, tell=tell
+        )
         if ranks.any(stop()):
             raise StopRequested
         net = fresh().to(ranks.device)
         net.load_state_dict(trained.best)
-        weights_C = objective.class_weights(parts["train"].labels, job.task)
-        objective.take_out_weights(net, weights_C)
+        learned.settle(net)
         tell(Activity(text="Evaluating on the test part"))
         validation, test = (
             predict(net, parts[p], ranks, lambda: tell(Alive())) for p in ("validation", "test")

@@ -17,11 +17,10 @@ from exchangeai.model_file import (
     read_manifest,
     unpack_window,
 )
-from exchangeai.plugins import modules_in
 from services.trainer import architectures, network
 from services.trainer.export import export, synthetic_window
 
-ARCHITECTURES = tuple(modules_in("services.trainer.models"))
+ARCHITECTURES = tuple(network.architecture_keys())
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +46,12 @@ def manifest(
 
 
 def test_the_folder_is_the_list() -> None:
-    assert architectures.names() == ARCHITECTURES == ("inception_time", "xresnet1d")
+    assert tuple(told.name for told in architectures.describe()) == ARCHITECTURES
+    assert ARCHITECTURES[0] == "xresnet1d"
     for told in architectures.describe():
         assert told.summary.endswith(".")
-        assert 10_000 < told.parameters < 10_000_000
+        assert 10_000 < told.parameters < 50_000_000
+        assert 0.001 < told.gflops < 50
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -60,7 +61,7 @@ def test_shapes_and_head(name: str) -> None:
     assert logits.shape == (2, 3)
     assert embedding.shape == (2, features.shape[1])
     assert features.ndim == 3
-    assert network.head_of(net).in_features == embedding.shape[1]
+    assert net.head.in_features == embedding.shape[1]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -114,7 +115,11 @@ def test_export_is_faithful_repeatable_and_silent_about_the_machine(name: str, t
         logits = net.eval()(torch.from_numpy(unpack_window(told.golden.window).copy())[None])[0][0]
     np.testing.assert_allclose(logits.numpy(), told.golden.logits, atol=1e-4)
     scaled = logits / 1.7
-    expected = torch.sigmoid(scaled) if task is Task.MULTI_LABEL else torch.softmax(scaled, 0)
+    expected = {
+        Task.MULTI_LABEL: torch.sigmoid(scaled),
+        Task.SINGLE_LABEL: torch.softmax(scaled, 0),
+        Task.REGRESSION: logits,
+    }[task]
     np.testing.assert_allclose(expected.numpy(), told.golden.probabilities, atol=1e-4)
     assert b"/services/" not in data
     assert b".py" not in data

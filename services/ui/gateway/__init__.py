@@ -53,6 +53,7 @@ from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
 from exchangeai.recording import MILLIVOLT
 from exchangeai.rpc.convert import measurements_from_proto
+from exchangeai.rpc.training_options import options_to_proto
 from exchangeai.v1 import (
     inference_service_pb2,
     inference_service_pb2_grpc,
@@ -62,7 +63,6 @@ from exchangeai.v1 import (
     preprocess_service_pb2,
     preprocess_service_pb2_grpc,
     recording_pb2,
-    run_pb2,
     training_service_pb2,
     training_service_pb2_grpc,
 )
@@ -304,13 +304,7 @@ class Gateway:
             model_name=model_name,
             base_model=base_model,
             request_key=request_key,
-            options=run_pb2.TrainingOptions(
-                max_epochs=options.max_epochs,
-                batch_size=options.batch_size,
-                learning_rate=options.learning_rate,
-                patience=options.patience,
-                seed=options.seed,
-            ),
+            options=options_to_proto(options),
         )
         return run_view(self._lines["trainer"].call(self._trainer.StartRun, request).run)
 

@@ -15,9 +15,9 @@ from exchangeai.facts import (
     RunState,
     Task,
     TestReport,
-    TrainingOptions,
 )
 from exchangeai.measurements import LeadQuality, Quality, Verdict
+from exchangeai.rpc.training_options import options_from_proto
 from exchangeai.v1 import (
     dataset_pb2,
     measurements_pb2,
@@ -120,13 +120,7 @@ def run_view(r: run_pb2.Run) -> RunFact:
         dataset_id=r.dataset_id,
         architecture=r.architecture,
         state=RunState(_word(run_pb2.RunState.Name(r.state), "RUN_STATE_")),
-        options=TrainingOptions(
-            max_epochs=r.options.max_epochs,
-            batch_size=r.options.batch_size,
-            learning_rate=r.options.learning_rate,
-            patience=r.options.patience,
-            seed=r.options.seed,
-        ),
+        options=options_from_proto(r.options),
         base_model=r.base_model,
         epochs=tuple(
             Epoch(
@@ -137,6 +131,7 @@ def run_view(r: run_pb2.Run) -> RunFact:
                     e.validation_macro_auroc if e.HasField("validation_macro_auroc") else None
                 ),
                 seconds=e.seconds,
+                validation_error=e.validation_error if e.HasField("validation_error") else None,
             )
             for e in r.epochs
         ),

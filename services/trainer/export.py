@@ -120,7 +120,7 @@ def export(network: Network, task: Task, temperature: float, manifest: Manifest)
 def _materialised(network: Network) -> Network:
     """A copy in which layers that make their weights when they run hold them made."""
     copied = copy.deepcopy(network)
-    for name, module in cast("list[tuple[str, nn.Module]]", list(copied.named_modules())):
+    for name, module in list(cast(Any, copied).named_modules()):
         materialise = getattr(module, "materialise", None)
         if materialise is not None:
             parent, _, attribute = name.rpartition(".")

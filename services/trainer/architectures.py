@@ -62,9 +62,10 @@ def describe() -> list[Architecture]:
     summaries = {name: module.SUMMARY for name, module in modules_in(models.__name__).items()}
     told: list[Architecture] = []
     for key, (file, _) in architecture_keys().items():
-        network = build(key, CLASSES).eval()
-        with torch.no_grad(), FlopCounterMode(display=False) as counted:
-            network(torch.zeros(1, 12, WINDOW_SAMPLES))
+        # On the meta device nothing is allocated or computed: a service asks for this while a caller waits.
+        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counted:
+            network = build(key, CLASSES).eval()
+            network(torch.empty(1, 12, WINDOW_SAMPLES))
         told.append(
             Architecture(
                 name=key,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.signal.median_beat import MedianBeat
+from exchangeai.signal.order import median, percentile
 
 Float32 = npt.NDArray[np.float32]
 Curve = npt.NDArray[np.float64]
@@ -53,7 +54,7 @@ def delineate(beat: MedianBeat) -> Landmarks:
     """The landmarks of a median beat."""
     qrs_on, qrs_off = _qrs(beat)
     smooth = _smoothed(beat.mv, round(0.024 * beat.rate_hz))
-    base = np.median(beat.mv[:, max(round(qrs_on - 0.03 * beat.rate_hz), 0) : max(round(qrs_on), 1)], axis=1)
+    base = median(beat.mv[:, max(round(qrs_on - 0.03 * beat.rate_hz), 0) : max(round(qrs_on), 1)])
     t_peak, t_off = _t_wave(beat, smooth, base, qrs_on, qrs_off)
     p_on, p_peak, p_off = _p_wave(beat, smooth, qrs_on, t_off)
     return Landmarks(
@@ -78,7 +79,7 @@ def _qrs(beat: MedianBeat) -> tuple[float, float]:
 
 def _quiet(steep: Curve, rest: Curve, top: float, share: float, rate_hz: float) -> int:
     """How many samples from the beginning until the curve stays quiet."""
-    level = float(np.percentile(rest, 20)) if rest.size else 0.0
+    level = float(percentile(rest, 20)) if rest.size else 0.0
     below = steep < level + share * (top - level)
     run = max(round(QUIET_S * rate_hz), 1)
     reach = min(below.size, round(0.12 * rate_hz) + run)
@@ -105,7 +106,7 @@ def _t_wave(
     end = min(peak + round(0.22 * rate_hz), smooth.shape[1])
     if stop <= start:
         return None, None
-    level = np.median(smooth[:, end - round(0.03 * rate_hz) : end], axis=1)
+    level = median(smooth[:, end - round(0.03 * rate_hz) : end])
     limits = (round(0.16 * rate_hz), AGREEING_S * rate_hz, MIN_T_MV, FLANK_LEFT)
     found = _wave_end(smooth, (start, stop), level, *limits)
     return (None, None) if found is None else found
@@ -132,13 +133,13 @@ def _p_wave(
     start, stop = max(peak - half, first), min(peak + half, last)
     if stop - start < half:
         return none
-    after = np.median(smooth[:, last : round(qrs_on - 0.01 * rate_hz)], axis=1)
+    after = median(smooth[:, last : round(qrs_on - 0.01 * rate_hz)])
     reach = round(0.10 * rate_hz)
     limits = (reach, AGREEING_S * rate_hz, MIN_P_MV)
     off = _wave_end(smooth[:, : round(qrs_on)], (start, stop), after, *limits, P_OFF_FLANK_LEFT)
     size = smooth.shape[1]
     mirrored = smooth[:, ::-1]
-    before = np.median(smooth[:, max(start - half, 0) : max(start - half // 2, 1)], axis=1)
+    before = median(smooth[:, max(start - half, 0) : max(start - half // 2, 1)])
     on = _wave_end(mirrored, (size - stop, size - start), before, *limits, FLANK_LEFT)
     if off is None or on is None:
         return none
@@ -154,11 +155,11 @@ def _consistency(beat: MedianBeat, first: int, last: int) -> float:
         return 0.0
     size = round(0.024 * beat.rate_hz)
     each = _smoothed(beat.each_mv[:, :, first:last].reshape(-1, last - first), size)
-    each = (each - each.mean(axis=1, keepdims=True)).reshape(len(beat.mv), -1, last - first)
+    each = (each - each.mean(axis=1, keepdims=True)).reshape(-1, len(beat.mv), last - first)
     typical = _smoothed(beat.mv[:, first:last], size)
     typical -= typical.mean(axis=1, keepdims=True)
-    products = np.einsum("lbt,lt->b", each, typical)
-    lengths = np.sqrt(np.square(each).sum(axis=(0, 2)) * np.square(typical).sum())
+    products = np.einsum("blt,lt->b", each, typical)
+    lengths = np.sqrt(np.square(each).sum(axis=(1, 2)) * np.square(typical).sum())
     return float(np.median(products / np.maximum(lengths, 1e-9)))
 
 

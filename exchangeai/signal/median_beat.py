@@ -12,7 +12,7 @@ from exchangeai.signal.order import median, median_layer
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
-BEFORE_S, AFTER_S = 0.40, 0.62
+BEFORE_S, AFTER_S = 0.40, 0.76
 """From the P wave of a long PR interval to the end of a long QT; less where beats follow each other fast."""
 BEFORE_RR, AFTER_RR = 0.55, 0.80
 SLOW_RR_S = 0.9

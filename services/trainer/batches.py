@@ -59,10 +59,15 @@ class Order:
         return np.sort(order[start : start + self._share])
 
 
-def vary(x_BLT: Tensor, random: torch.Generator) -> Tensor:
-    """Other gains, another beginning and, rarely, a lost lead: what an electrode or a cart may do."""
+def varied(part: Part, indices: npt.NDArray[np.int64], random: torch.Generator) -> Tensor:
+    """Windows in millivolts, float32 [B, 12, 5000], varied as an electrode or a cart may vary them.
+
+    Other gains, another beginning and, rarely, a lost lead. The unit is part of the gain, which is
+    multiplied by anyway.
+    """
+    x_BLT = tensor(part.steps(indices))
     batch, leads, length = x_BLT.shape
     gain = torch.exp(torch.randn(batch, 1, 1, generator=random) * GAIN_SPREAD)
     kept = torch.rand(batch, leads, 1, generator=random) >= LEAD_LOSS
     shift = int(torch.randint(0, length, (1,), generator=random))
-    return torch.roll(x_BLT * (gain * kept), shift, dims=2)
+    return torch.roll(x_BLT.mul_(tensor(part.mv_per_step(indices)) * gain * kept), shift, dims=2)

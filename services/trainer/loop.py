@@ -92,7 +92,7 @@ def train(
             here = (options.seed, at.epoch, at.step, ranks.rank)
             indices = order.at(at.epoch, at.step, ranks.rank)
             data.will_need(order.at(at.epoch, at.step + READ_AHEAD, ranks.rank))
-            x_BLT = batches.vary(batches.millivolts(data, indices), batches.generator(*here))
+            x_BLT = batches.varied(data, indices, batches.generator(*here))
             seed_all(batches.generator(*here, 1).initial_seed())  # for dropout
             predicted_BC = network.logits(parallel, x_BLT.to(ranks.device))
             targets_BC = batches.targets(data, indices).to(ranks.device)

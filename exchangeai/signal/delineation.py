@@ -23,7 +23,7 @@ Curve = npt.NDArray[np.float64]
 
 QRS_ON, QRS_OFF = 0.05, 0.09
 """Share of the largest steepness above the quiet level."""
-QUIET_S = 0.012
+QUIET_S = 0.020
 """So long the steepness stays below it outside the complex."""
 FLANK_LEFT = 0.2
 """Of the steepest, where a P wave begins."""

@@ -13,6 +13,7 @@ from exchangeai.signal.delineation import Landmarks, delineate
 from exchangeai.signal.filters import zero_phase
 from exchangeai.signal.intervals import intervals
 from exchangeai.signal.median_beat import laid_over, median_beat
+from exchangeai.signal.pacing import without_spikes
 from exchangeai.signal.profiles import PROFILES, Profile
 from exchangeai.signal.quality import usable_leads
 from exchangeai.signal.rhythm import regularity, rr_irregularity
@@ -34,7 +35,8 @@ def measure(windows: Windows, quality: Quality) -> Measurements:
     leads = tuple(x for x in usable if x not in windows.derived)
     if not leads:
         return Measurements(notes=("no lead is usable, so no beats were looked for",))
-    x_mv = windows.continuous_mv(*leads)
+    # A pacemaker's pulse is neither a beat nor the beginning of one.
+    x_mv = without_spikes(windows.continuous_mv(*leads), SAMPLING_RATE_HZ)
     found = find_r_peaks(x_mv, SAMPLING_RATE_HZ)
     used = tuple(leads[i] for i in found.leads)
     times_s = tuple(round(float(x), 3) for x in found.samples / SAMPLING_RATE_HZ)

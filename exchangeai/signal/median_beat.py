@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.signal.order import median, median_layer
+from exchangeai.signal.order import median, median_layer, percentile
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -39,6 +39,8 @@ class MedianBeat:
     rate_hz: float
     rr_s: float
     """Median RR interval of the recording."""
+    next_s: float
+    """How soon after its own the next R peak comes in the earliest quarter of the beats that went in."""
     beats: Int64
     """int64 [n]: R peaks of the beats that went in, in samples of the recording."""
     left_out: int
@@ -89,6 +91,7 @@ def median_beat(x_mv: Float32, rate_hz: float, peaks: Int64) -> MedianBeat | Non
         at=before,
         rate_hz=rate_hz,
         rr_s=rr / rate_hz,
+        next_s=float(percentile(_following(peaks, whole[kept]), 25)) / rate_hz,
         beats=aligned[kept],
         left_out=int(whole.size - kept.sum()),
     )
@@ -98,6 +101,13 @@ def laid_over(beat: MedianBeat, x_mv: Float32) -> MedianBeat:
     """The same beats of another filtering of the same leads, float32 [leads, samples]."""
     each = _cut(x_mv, beat.beats - beat.at, beat.mv.shape[1])
     return replace(beat, mv=median_layer(each), each_mv=each)
+
+
+def _following(peaks: Int64, those: Int64) -> npt.NDArray[np.float64]:
+    """How many samples after each of those peaks the next one is;
+    the last has the typical RR."""
+    typical = np.median(np.diff(peaks))
+    return np.diff(peaks, append=peaks[-1] + typical)[np.searchsorted(peaks, those)].astype(np.float64)
 
 
 def _cut(x: Float32, starts: Int64, size: int) -> Float32:

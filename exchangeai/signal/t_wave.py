@@ -30,10 +30,11 @@ USUAL_S, USUAL_WIDTH_S = 0.36, 0.13
 (Fridericia 1920), which holds for slow hearts too."""
 LATEST_S = 0.58
 MIN_SEARCH_S = 0.08
-BEFORE_P_S = 0.02
+BEFORE_P_S, BEFORE_R_S = 0.02, 0.1
+"""What comes so long before the next P wave or, where there is none, R peak is not of this T wave."""
 FLANK_SHARE = 0.25
 """Of the steepest flank: a later one that is less steep is of a U wave."""
-FLANK_SHARE_WITHOUT_P = 0.5
+FLANK_SHARE_WITHOUT_P = 0.65
 """Where the atria flutter or fibrillate their waves have flanks too."""
 HUMP_SHARE = 0.3
 """Of the largest distance from the level before QRS: what a later flank comes down from."""
@@ -81,7 +82,8 @@ def repolarisation(beat: MedianBeat, qrs_on: float, qrs_off: float) -> Repolaris
     rate_hz = beat.rate_hz
     first = round(qrs_off + FIRST_AFTER_QRS_S * rate_hz)
     latest = round(qrs_on + LATEST_S * _stretch(beat.rr_s) * rate_hz)
-    last = min(beat.mv.shape[1] - round(0.02 * rate_hz), latest)
+    next_beat = beat.at + round((beat.next_s - BEFORE_R_S) * rate_hz)
+    last = min(beat.mv.shape[1] - round(0.02 * rate_hz), latest, next_beat)
     if last - first < MIN_SEARCH_S * rate_hz:
         return None
     smooth = smoothed(beat.mv, round(SMOOTH_S * rate_hz))

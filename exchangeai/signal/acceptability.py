@@ -39,12 +39,17 @@ def features(seconds: LeadSeconds) -> npt.NDArray[np.float64]:
     """
     return np.array(
         [
-            float((seconds.constant > WHOLE_SECOND).mean(-1).max() >= CONSTANT_SHARE),
-            np.log1p(seconds.step_mv / np.float32(DRIFT_MV)).mean(-1).max(),
-            np.log1p(seconds.roughness_mv.max() / NOISE_MV),
-            np.maximum(VISIBLE - seconds.agreement, 0).mean(),
+            float(_most((seconds.constant > WHOLE_SECOND).astype(np.float32)) >= CONSTANT_SHARE),
+            _most(np.log1p(seconds.step_mv / np.float32(DRIFT_MV))),
+            math.log1p(float(seconds.roughness_mv.max()) / NOISE_MV),
+            float(np.maximum(VISIBLE - seconds.agreement, 0).mean()),
         ]
     )
+
+
+def _most(values: npt.NDArray[np.float32]) -> float:
+    """Mean over the seconds of the worst lead."""
+    return float(np.add.reduce(values, axis=-1).max()) / values.shape[-1]
 
 
 def acceptable_probability(seconds: LeadSeconds) -> float:

@@ -6,6 +6,11 @@ docs/quality.md says what each flag means, where its limit comes from and how we
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import lru_cache
+
+import numpy as np
+
 from exchangeai.leads import STANDARD_12
 from exchangeai.measurements import LeadQuality, Quality, Verdict
 from exchangeai.recording import Recording
@@ -68,10 +73,16 @@ def assess(recording: Recording, windows: Windows) -> Quality:
     return Quality(
         verdict=verdict,
         reasons=(*refusals, *cautions),
-        leads=tuple(LeadQuality(lead=name, flags=leads[name]) for name in STANDARD_12),
+        leads=tuple(_lead_quality(name, leads[name]) for name in STANDARD_12),
         flags=(*_record_flags(recording, seen, unit is not None), *([exchange.flag] if exchange else [])),
         acceptable_probability=round(probability, 3),
     )
+
+
+@lru_cache(maxsize=256)
+def _lead_quality(lead: str, flags: tuple[str, ...]) -> LeadQuality:
+    """One object for all recordings: most leads have no flags."""
+    return LeadQuality(lead=lead, flags=flags)
 
 
 def usable_leads(quality: Quality) -> tuple[str, ...]:
@@ -105,7 +116,7 @@ def _record_flags(recording: Recording, seen: Survey, wrong_unit: bool) -> tuple
 def _refusals(
     recording: Recording, flags: dict[str, tuple[str, ...]], unit: str | None, seen: Survey
 ) -> list[str]:
-    gone = {n for n, absent in zip(STANDARD_12, seen.absent, strict=True) if absent > UNUSABLE_GAP_SHARE}
+    gone = {STANDARD_12[i] for i in np.flatnonzero(seen.absent > UNUSABLE_GAP_SHARE)}
     if not gone.intersection({"I", "II"}):
         gone -= {n for n, f in flags.items() if "derived" in f}
     usable = [n for n, f in flags.items() if not UNUSABLE.intersection(f) and n not in gone]
@@ -126,19 +137,19 @@ def _refusals(
 def _cautions(
     recording: Recording, flags: dict[str, tuple[str, ...]], seen: Survey, probability: float | None
 ) -> list[str]:
-    def having(flag: str) -> str:
-        return ", ".join(n for n, f in flags.items() if flag in f and "derived" not in f)
+    having: defaultdict[str, list[str]] = defaultdict(list)
+    for lead, found in flags.items():
+        for flag in () if "derived" in found else found:
+            having[flag].append(lead)
 
-    reasons = [
-        f"{flag.replace('_', ' ')}: {having(flag)}"
-        for flag in ("missing", "flat", "saturated", "lead_off", "gaps")
-        if having(flag)
-    ]
+    def named(among: tuple[str, ...]) -> list[str]:
+        return [f"{x.replace('_', ' ')}: {', '.join(having[x])}" for x in among if x in having]
+
+    reasons = named(("missing", "flat", "saturated", "lead_off", "gaps"))
     reasons += [f"{STANDARD_12[a]} and {STANDARD_12[b]} are the same signal" for a, b in seen.same]
     if MIN_DURATION_S <= recording.duration_s < SHORT_DURATION_S:
         reasons.append(f"the recording lasts only {recording.duration_s:.1f} s")
     if probability is not None and probability < ACCEPTABLE:
-        noisy = [x for x in ("baseline_wander", "mains_noise", "muscle_noise") if having(x)]
-        named = "; ".join(f"{x.replace('_', ' ')}: {having(x)}" for x in noisy)
-        reasons.append("people would probably record it again" + (f" ({named})" if named else ""))
+        noises = "; ".join(named(("baseline_wander", "mains_noise", "muscle_noise")))
+        reasons.append("people would probably record it again" + (f" ({noises})" if noises else ""))
     return reasons

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ MIN_BLOCK_RATE_HZ, MAX_BLOCK_RATE_HZ = 45.0, 55.0
 """The stretches are counted in blocks of 20 ms."""
 
 _PAIRS = np.triu_indices(8)
+_LEADS = np.arange(8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,17 +125,28 @@ def beat_features(beats_mv: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     The course of each lead in twelve stretches; and for P, QRS and T the correlation of each lead with each
     (near 0 where a wave is faint) and the logarithm of its amplitude.
     """
-    scale = np.sqrt(np.square(beats_mv).mean((1, 2), keepdims=True))
-    beats = np.asarray(beats_mv / np.maximum(scale, np.float32(1e-6)), np.float64)
-    parts = [np.add.reduceat(beats, STEPS[:-1], axis=2) / np.diff(STEPS)]
-    parts[0] = parts[0].reshape(len(beats), -1)
-    for start, stop in WAVES:
-        wave = beats[:, :, start:stop]
-        products = wave @ wave.transpose(0, 2, 1)
-        size = np.sqrt(np.diagonal(products, axis1=1, axis2=2)) + FAINT
-        correlation = products / (size[:, :, None] * size[:, None, :])
-        parts += [correlation[:, _PAIRS[0], _PAIRS[1]], np.log(size)]
-    return np.concatenate(parts, axis=1)
+    beats = np.asarray(beats_mv, np.float64)
+    flat = beats.reshape(len(beats), -1)
+    scale = np.sqrt(np.vecdot(flat, flat) / flat.shape[1])
+    beats = beats / np.maximum(scale, 1e-6)[:, None, None]
+    courses, in_wave = _cuts()
+    waves = beats[:, None] * in_wave[:, None]
+    products = waves @ waves.transpose(0, 1, 3, 2)
+    size = np.sqrt(products[..., _LEADS, _LEADS]) + FAINT
+    correlation = products[..., _PAIRS[0], _PAIRS[1]]
+    correlation /= size[..., _PAIRS[0]] * size[..., _PAIRS[1]]
+    of_waves = np.concatenate([correlation, np.log(size)], axis=2)
+    return np.concatenate(
+        [(beats @ courses).reshape(len(beats), -1), of_waves.reshape(len(beats), -1)], axis=1
+    )
+
+
+@lru_cache(maxsize=1)
+def _cuts() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """[37, 12] that averages over the stretches of `STEPS`, and [3, 37] that is 1 within each wave."""
+    at = np.arange(LENGTH)
+    courses = [((at >= a) & (at < b)) / (b - a) for a, b in pairwise(STEPS)]
+    return np.stack(courses, axis=1), np.stack([(at >= a) & (at < b) for a, b in WAVES]).astype(np.float64)
 
 
 @lru_cache(maxsize=1)

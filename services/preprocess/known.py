@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from exchangeai.facts import RecordingFact
 from exchangeai.recording import Sex
@@ -19,8 +22,7 @@ class Keys:
     patient: KeyOf
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What joining needs of a recording: a fact without its leads, for there may be a million."""
 
     recording_id: str
@@ -37,8 +39,9 @@ class KnownRecordings:
     def __init__(self, keys: Keys, recordings: Iterable[RecordingFact] = ()) -> None:
         self._keys = keys
         self._by_id: dict[str, Known] = {}
-        self._by_name: dict[bytes, list[Known]] = {}
-        self._by_patient: dict[str, list[Known]] = {}
+        self._by_name: dict[bytes, tuple[Known, ...]] = {}
+        self._by_patient: dict[str, list[Known]] | None = None
+        self._patient_keys: dict[str, str] = {}
         for x in recordings:
             self.add(x)
 
@@ -55,39 +58,53 @@ class KnownRecordings:
             error_reason=fact.error_reason,
         )
         self._by_id[known.recording_id] = known
+        alone = (known,)
         for key in dict.fromkeys(fact.name_keys):
-            self._by_name.setdefault(_short(key), []).append(known)
-        if known.patient_key:
-            self._by_patient.setdefault(known.patient_key, []).append(known)
+            short = _short(key)
+            others = self._by_name.get(short)
+            self._by_name[short] = alone if others is None else others + alone
+        self._by_patient = None
 
     def __iter__(self) -> Iterator[Known]:
         return iter(self._by_id.values())
 
     def patient_key(self, patient: str) -> str:
         """The key of a patient as the table names them."""
-        return self._keys.patient(patient)
+        key = self._patient_keys.get(patient)
+        if key is None:
+            key = self._patient_keys[patient] = self._keys.patient(patient)
+        return key
 
-    def named(self, cell: str) -> list[Known]:
+    def named(self, cell: str) -> Sequence[Known]:
         """All recordings that the cell may mean; a readable one hides unreadable ones of the same name."""
         if not cell:
-            return []
-        if cell.lower() in self._by_id:
-            return [self._by_id[cell.lower()]]
-        base = cell.replace("\\", "/").rpartition("/")[2]
-        for name in dict.fromkeys((cell, base)):
-            fits = self._by_name.get(_short(self._keys.name(name)), [])
-            if fits:
-                return [x for x in fits if x.error_reason is None] or fits[:1]
-        return []
+            return ()
+        known = self._by_id.get(cell.lower())
+        if known is not None:
+            return (known,)
+        fits = self._by_name.get(_short(self._keys.name(cell)))
+        if fits is None:
+            base = cell.replace("\\", "/").rpartition("/")[2]
+            fits = self._by_name.get(_short(self._keys.name(base)), ()) if base != cell else ()
+        return _readable(fits)
 
-    def of_patient(self, patient: str) -> list[Known]:
+    def of_patient(self, patient: str) -> Sequence[Known]:
         """The recordings of a patient: the readable ones, else one that says why there is none."""
-        fits = self._by_patient.get(self._keys.patient(patient), []) if patient else []
-        return [x for x in fits if x.error_reason is None] or fits[:1]
+        if not patient:
+            return ()
+        if self._by_patient is None:  # few tables ask for it
+            self._by_patient = defaultdict(list)
+            for x in self:
+                if x.patient_key:
+                    self._by_patient[x.patient_key].append(x)
+        return _readable(self._by_patient.get(self.patient_key(patient), ()))
 
-    def signal_of(self, known: Known) -> str:
+    def signal_of(self, recording_id: str) -> str:
         """Id of the first recording that shows the same ECG; its own when there is none."""
-        seen = {known.recording_id}
+        known = self._by_id[recording_id]
+        if known.same_signal_as is None:
+            return recording_id
+        seen = {recording_id}
         while known.same_signal_as and known.same_signal_as not in seen:
             seen.add(known.same_signal_as)
             earlier = self._by_id.get(known.same_signal_as)
@@ -95,6 +112,10 @@ class KnownRecordings:
                 return known.same_signal_as
             known = earlier
         return known.recording_id
+
+
+def _readable(fits: Sequence[Known]) -> Sequence[Known]:
+    return fits if len(fits) == 1 else [x for x in fits if x.error_reason is None] or fits[:1]
 
 
 def _short(key: str) -> bytes:

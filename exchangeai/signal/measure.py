@@ -21,6 +21,8 @@ from exchangeai.signal.rhythm import regularity, rr_irregularity
 from exchangeai.signal.rpeaks import RPeaks, find_r_peaks
 from exchangeai.signal.windows import SAMPLING_RATE_HZ, Windows
 
+Float32 = npt.NDArray[np.float32]
+
 MIN_BEATS = 3
 """Two RR intervals are the least of which a median says something."""
 BAND = Profile(name="delineate", highpass_hz=0.5, lowpass_hz=40.0)
@@ -36,9 +38,11 @@ def measure(windows: Windows, quality: Quality) -> Measurements:
     leads = tuple(x for x in usable if x not in windows.derived)
     if not leads:
         return Measurements(notes=("no lead is usable, so no beats were looked for",))
-    # A pacemaker's pulse is neither a beat nor the beginning of one.
-    x_mv = without_spikes(windows.continuous_mv(*leads), SAMPLING_RATE_HZ)
-    found = find_r_peaks(x_mv, SAMPLING_RATE_HZ)
+    stored_mv = windows.continuous_mv(*leads)
+    x_mv = without_spikes(stored_mv, SAMPLING_RATE_HZ)
+    found = find_r_peaks(stored_mv, SAMPLING_RATE_HZ)
+    if _on_pulses(found, stored_mv, x_mv):
+        found = find_r_peaks(x_mv, SAMPLING_RATE_HZ)
     used = tuple(leads[i] for i in found.leads)
     times_s = tuple(round(float(x), 3) for x in found.samples / SAMPLING_RATE_HZ)
     if len(times_s) < MIN_BEATS:
@@ -74,7 +78,19 @@ def measure(windows: Windows, quality: Quality) -> Measurements:
     )
 
 
-def landmarks(x_mv: npt.NDArray[np.float32], found: RPeaks) -> tuple[MedianBeat, Landmarks] | None:
+def _on_pulses(found: RPeaks, stored_mv: Float32, without_mv: Float32) -> bool:
+    """Whether most beats are a pacemaker's pulses, not the complexes after them.
+
+    Where they are not, the pulses help: without them an atrial one, which is often too smooth to be taken
+    out, may stand as high as the complexes.
+    """
+    if stored_mv is without_mv or not found.samples.size:
+        return False
+    changed = (stored_mv[:, found.samples] != without_mv[:, found.samples]).any(axis=0)
+    return float(changed.mean()) > 0.5
+
+
+def landmarks(x_mv: Float32, found: RPeaks) -> tuple[MedianBeat, Landmarks] | None:
     """The median beat of finite float32 [leads, samples] at 500 Hz, mV, and where its waves begin and end.
 
     None with fewer than two whole beats of one shape.

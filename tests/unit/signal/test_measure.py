@@ -175,3 +175,11 @@ def test_a_small_u_wave_is_not_the_t_wave() -> None:
     assert usual is not None
     assert found is not None
     assert found.qt_ms == pytest.approx(usual.qt_ms, abs=12)
+
+
+def test_an_atrial_pulse_is_no_beat_either() -> None:
+    x = ecg(1.0)
+    for at_s in np.arange(0.5, 10, 1.0):
+        x[:, round((at_s - 0.05) * RATE_HZ)] += 1.2
+    x += np.float32(0.25) * hump(0.75, 0.008, 1.0)
+    assert measured(x).heart_rate_bpm == pytest.approx(60, abs=1)

@@ -174,7 +174,9 @@ def _by_window(x: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.floatin
 def _deflection(energy: Float32, rate_hz: float, width_s: float) -> npt.NDArray[np.float64]:
     """Root mean square around each sample of [samples], float64 [samples]."""
     size = max(round(width_s * rate_hz), 1)
-    sums = np.cumsum(np.pad(energy.astype(np.float64), (size - size // 2, size // 2)))
+    sums = np.zeros(energy.size + size)
+    np.cumsum(energy, dtype=np.float64, out=sums[size - size // 2 : sums.size - size // 2])
+    sums[sums.size - size // 2 :] = sums[sums.size - size // 2 - 1]
     return np.sqrt(np.maximum(sums[size:] - sums[:-size], 0) / size)
 
 

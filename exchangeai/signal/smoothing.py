@@ -11,6 +11,10 @@ Float32 = npt.NDArray[np.float32]
 def smoothed(x: npt.NDArray[np.floating], size: int) -> Float32:
     """Mean over `size` samples (odd) around each of [rows, samples]; the ends are extended."""
     half = max(size // 2, 1)
-    padded = np.pad(x, ((0, 0), (half + 1, half)), mode="edge")
-    sums = np.cumsum(padded, axis=1, dtype=np.float64)
-    return ((sums[:, 2 * half + 1 :] - sums[:, : -2 * half - 1]) / (2 * half + 1)).astype(np.float32)
+    sums = np.empty((len(x), x.shape[1] + 2 * half + 1))
+    sums[:, : half + 1] = x[:, :1]
+    sums[:, half + 1 : -half] = x
+    sums[:, -half:] = x[:, -1:]
+    np.cumsum(sums, axis=1, out=sums)
+    size = 2 * half + 1
+    return ((sums[:, size:] - sums[:, :-size]) * (1 / size)).astype(np.float32)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from exchangeai.signal.median_beat import MedianBeat
 from exchangeai.signal.order import median
@@ -159,8 +158,9 @@ def _end(x: Repolarisation, flank: int) -> float:
     at = begin + near.argmax(axis=1)
     limit = END_SHARE * near.max(axis=1)
     reach = round(END_REACH_S * rate_hz)
-    padded = np.pad(slope, ((0, 0), (0, reach)))  # a flank that the beat cuts off ends there
-    falling = sliding_window_view(padded, reach, axis=1)[rows, at] * np.sign(slope[rows, at])[:, None]
+    # The last slope is none: a flank that the beat cuts off ends there.
+    within = np.minimum(at[:, None] + np.arange(reach), size - 1)
+    falling = slope[rows[:, None], within] * np.sign(slope[rows, at])[:, None]
     over = falling <= limit[:, None]
     steps = np.where(over.any(axis=1), over.argmax(axis=1), reach - 1)
     higher, lower = falling[rows, np.maximum(steps - 1, 0)], falling[rows, steps]

@@ -172,7 +172,8 @@ def test_a_t_wave_of_two_humps_ends_with_the_second() -> None:
 
 def test_a_small_u_wave_is_not_the_t_wave() -> None:
     x = ecg(1.1)
-    usual, found = measured(x).intervals, measured(x + np.float32(0.03) * hump(0.48, 0.04, 1.1)).intervals
+    with_u = (x + 0.03 * hump(0.48, 0.04, 1.1)).astype(np.float32)
+    usual, found = measured(x).intervals, measured(with_u).intervals
     assert usual is not None
     assert found is not None
     assert found.qt_ms == pytest.approx(usual.qt_ms, abs=12)

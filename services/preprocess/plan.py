@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -72,12 +72,12 @@ def plan(wish: Wish, known: KnownRecordings, path: Path) -> Planned:
         part_of_value=wish.part_values,
     )
     report = replace(joined.report, notes=notes)
-    members = sorted(joined.members, key=lambda x: x.recording_id)
+    ordered = _in_order(joined.members, parts)
     request = DatasetRequest(
         name=wish.name,
         task=wish.task,
         classes=joined.classes,
-        recordings=len(members),
+        recordings=len(joined.members),
         seed=wish.shares.seed,
         preprocessing_version=PREPROCESSING_VERSION,
         report=report,
@@ -86,9 +86,9 @@ def plan(wish: Wish, known: KnownRecordings, path: Path) -> Planned:
     unnamed = joined.findings.count(ReportKind.UNMATCHED_RECORDING)
     told = {**report.counts, ReportKind.UNMATCHED_RECORDING.value: unnamed} if unnamed else report.counts
     return Planned(
-        dataset_id=write_request(path, request, _requested(members, parts)),
+        dataset_id=write_request(path, request, _requested(ordered)),
         request=request,
-        parts=summarise(_requested(members, parts), len(joined.classes), left_out=lambda _: False),
+        parts=summarise(_requested(ordered), len(joined.classes), left_out=lambda _: False),
         report=replace(report, counts=told),
         findings=joined.findings,
     )
@@ -100,18 +100,25 @@ def _joined(wish: Wish, known: KnownRecordings, rules: Rules) -> tuple[Joined, t
     return join(table.rows, known, rules), table.notes
 
 
-def _requested(members: Sequence[Member], parts: Mapping[str, str]) -> Iterator[RequestedRecording]:
-    """The recordings by part and in their order, made one by one."""
-    for part in PARTS:
+def _in_order(members: Sequence[Member], parts: Mapping[str, str]) -> list[tuple[str, list[Member]]]:
+    """The members of each part by id."""
+    found: dict[str, list[Member]] = {part: [] for part in PARTS}
+    for x in sorted(members, key=lambda x: x.recording_id):
+        found[parts[x.recording_id]].append(x)
+    return list(found.items())
+
+
+def _requested(ordered: Iterable[tuple[str, Sequence[Member]]]) -> Iterator[RequestedRecording]:
+    """The recordings in their order, made one by one: there may be a million."""
+    for part, members in ordered:
         for x in members:
-            if parts[x.recording_id] == part:
-                yield RequestedRecording(
-                    row=x.row,
-                    recording_id=x.recording_id,
-                    patient_key=x.patient_key,
-                    part=part,
-                    labels=x.labels,
-                    values=tuple(None if math.isnan(v) else v for v in x.values) if x.values else (),
-                    sex=x.sex,
-                    age_years=x.age_years,
-                )
+            yield RequestedRecording(
+                row=x.row,
+                recording_id=x.recording_id,
+                patient_key=x.patient_key,
+                part=part,
+                labels=x.labels,
+                values=tuple(None if math.isnan(v) else v for v in x.values) if x.values else (),
+                sex=x.sex,
+                age_years=x.age_years,
+            )

@@ -61,6 +61,13 @@ def _numbers(row: Mapping[str, str], columns: Mapping[str, str]) -> Values:
     return {ours: None if row[x] in ("", "nan") else float(row[x]) for ours, x in columns.items()}
 
 
+def lead_two(windows: Windows) -> tuple[float, Values]:
+    """Seconds it took, and what we measure with lead II alone."""
+    lead = Lead(name="II", samples=windows.continuous_mv("II")[0], sampling_rate_hz=RATE_HZ)
+    found, _, seconds = _measured(Recording(format="benchmark", leads=(lead,)))
+    return seconds, _values(found)
+
+
 def ludb() -> Iterator[Case]:
     """LUDB: 99 people, 12 leads at 500 Hz."""
     folder = DATA / "ludb-500hz"

@@ -38,7 +38,7 @@ def seen_features(recording: Recording) -> Floats:
     seen = survey(recording)
     if seen is None:
         raise ValueError("a record without any signal")
-    return features(seen.seconds.of(INDEPENDENT))
+    return np.array(features(seen.seconds.of(INDEPENDENT)))
 
 
 def fit(x: Floats, unacceptable: npt.NDArray[np.bool_]) -> tuple[Floats, float]:

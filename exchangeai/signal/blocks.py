@@ -35,7 +35,7 @@ class Blocks:
     rate_hz: float
     """Blocks per second: 50, or what whole samples allow."""
 
-    @property
+    @cached_property
     def per_second(self) -> int:
         """Blocks in a second, at least 1 and at most all there are."""
         return max(1, min(round(self.rate_hz), self.mean.shape[1]))
@@ -57,8 +57,9 @@ class Blocks:
     def seconds(self, values: npt.NDArray[_T]) -> npt.NDArray[_T]:
         """View of [leads, blocks] as [leads, seconds, blocks of a second]; a last part of a second is left
         out."""
-        whole = values.shape[1] // self.per_second
-        return values[:, : whole * self.per_second].reshape(len(values), whole, self.per_second)
+        n = self.per_second
+        whole = values.shape[1] // n
+        return values[:, : whole * n].reshape(len(values), whole, n)
 
 
 def blocks_of(leads_mv: npt.NDArray[np.float32], rate_hz: float) -> Blocks:

@@ -17,7 +17,7 @@ from exchangeai.recording import Recording
 from exchangeai.signal.acceptability import acceptable_probability
 from exchangeai.signal.lead_faults import UNUSABLE, faults, unit_problem
 from exchangeai.signal.lead_pairs import LIMB_RESIDUAL_MV
-from exchangeai.signal.reversal import exchanged_electrodes
+from exchangeai.signal.reversal import Exchange, exchanged_electrodes
 from exchangeai.signal.survey import INDEPENDENT, Survey, survey
 from exchangeai.signal.windows import Windows
 
@@ -44,10 +44,11 @@ def assess(recording: Recording, windows: Windows) -> Quality:
     """Judge a recording; `windows` says which leads are missing or derived.
 
     NOT_ANALYSABLE: fewer than 6 usable leads, shorter than 2 s, sampled below 50 Hz, amplitudes that
-    mean a wrong unit, or limb electrodes exchanged so that the frontal plane is wrong. LIMITED: a lead is
-    missing or unusable, has gaps or repeats another, other electrodes seem exchanged, the recording is
-    shorter than 5 s, or people would probably not accept its signal. Noise of single leads and the other
-    flags alone are no objection. A derived lead has the flags of I and II, and `derived`.
+    mean a wrong unit, or limb electrodes very probably exchanged so that the frontal plane is wrong.
+    LIMITED: a lead is missing or unusable, has gaps or repeats another, another exchange of electrodes is
+    suspected, the recording is shorter than 5 s, or people would probably not accept its signal. Noise of
+    single leads and the other flags alone are no objection. A derived lead has the flags of I and II, and
+    `derived`.
     """
     seen = survey(recording)
     if seen is None:
@@ -66,9 +67,8 @@ def assess(recording: Recording, windows: Windows) -> Quality:
     exchange = None if checked is None else exchanged_electrodes(checked, seen.block_rate_hz)
     cautions = _cautions(recording, leads, seen, None if refusals else probability)
     if exchange:
-        which = "limb electrodes" if exchange.of_limbs else "chest electrodes"
-        named = f"{which} seem to be exchanged, most likely {' and '.join(exchange.electrodes)}"
-        (refusals if exchange.misleads else cautions).append(named)
+        refused = exchange.misleads and exchange.probable
+        (refusals if refused else cautions).append(_in_words(exchange))
     verdict = Verdict.NOT_ANALYSABLE if refusals else Verdict.LIMITED if cautions else Verdict.ANALYSABLE
     return Quality(
         verdict=verdict,
@@ -88,6 +88,12 @@ def _lead_quality(lead: str, flags: tuple[str, ...]) -> LeadQuality:
 def usable_leads(quality: Quality) -> tuple[str, ...]:
     """Leads that are neither missing nor flat nor saturated nor loose, in tensor order."""
     return tuple(x.lead for x in quality.leads if not UNUSABLE.intersection(x.flags))
+
+
+def _in_words(exchange: Exchange) -> str:
+    which = "limb electrodes" if exchange.of_limbs else "chest electrodes"
+    seem = "seem to be" if exchange.probable else "may be"
+    return f"{which} {seem} exchanged, most likely {' and '.join(exchange.electrodes)}"
 
 
 def _lead_flags(windows: Windows, seen: Survey, wrong_unit: bool) -> dict[str, tuple[str, ...]]:

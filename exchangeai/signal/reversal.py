@@ -9,7 +9,7 @@ sensitivity and specificity on other patients. docs/quality.md has the figures.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -23,6 +23,9 @@ WAVES = ((2, 10), (11, 18), (19, 37))
 """Blocks of the beat that hold P, QRS, and ST with T."""
 STEPS = (2, 5, 8, 11, 13, 14, 15, 16, 18, 23, 28, 33, LENGTH)
 """Bounds of the stretches in which the course of each lead is kept: finer in the QRS."""
+PROBABLE = 3.0
+"""Score, a logarithm of odds, from which an exchange is very probable: odds twenty times those from which it
+is flagged. docs/quality.md has sensitivity and specificity at both limits."""
 FAINT = 0.05
 """Part of the beat's mean amplitude below which a wave says nothing about its direction."""
 MIN_BLOCK_RATE_HZ, MAX_BLOCK_RATE_HZ = 45.0, 55.0
@@ -38,6 +41,9 @@ class Exchange:
 
     electrodes: tuple[str, ...]
     """`RA LA`; three that went round: `RA LA LL` when RA holds what LA should, LA what LL should."""
+
+    probable: bool = False
+    """Far beyond the limit from which it is suspected."""
 
     @property
     def flag(self) -> str:
@@ -86,16 +92,22 @@ def exchanged_electrodes(
         return None
     fitted = weights or stored_weights()
     scores = fitted.scores(beat_mv[None])[0]
-    best = int(scores.argmax())
-    if scores[best] <= 0:
+    if scores.max() <= 0:
         return None
+    named = fitted.exchanges[_named(beat_mv, scores, fitted)]
+    same_kind = [i for i, x in enumerate(fitted.exchanges) if x.misleads == named.misleads]
+    return replace(named, probable=bool(scores[same_kind].max() >= PROBABLE))
+
+
+def _named(beat_mv: npt.NDArray[np.float32], scores: npt.NDArray[np.float64], fitted: Weights) -> int:
+    best = int(scores.argmax())
     # With the right leg's electrode on an arm a lead is lost, which cannot be undone.
     possible = [i for i in np.flatnonzero(scores > 0) if "RL" not in fitted.exchanges[i].electrodes]
     if "RL" in fitted.exchanges[best].electrodes or len(possible) == 1:
-        return fitted.exchanges[best]
+        return best
     matrices = np.stack([exchange_matrix(fitted.exchanges[i].electrodes) for i in possible])
     undone = np.linalg.inv(matrices).astype(np.float32) @ beat_mv
-    return fitted.exchanges[possible[int(fitted.scores(undone).max(1).argmin())]]
+    return int(possible[int(fitted.scores(undone).max(1).argmin())])
 
 
 def exchange_matrix(electrodes: tuple[str, ...]) -> npt.NDArray[np.float32]:

@@ -32,9 +32,9 @@ BEYOND_MV = 1e6
 """1 kV. What is beyond is garbage, and its square would be infinite."""
 MIN_RAIL_MV = 1.0
 """No amplifier's limit lies nearer to the baseline, but the lowest line of a lead that only goes up does."""
-MAINS_ROUGHNESS_MV = 0.1
-"""A lead with mains of 0.05 mV, from where it counts, goes up and down by three to four times that much
-in every 20 ms: smoother seconds have less."""
+MAINS_ROUGHNESS_MV = 0.05
+"""A lead with 0.05 mV of mains, from where it counts, goes up and down by more than that in every 20 ms, at
+500 Hz by three times as much: smoother leads need not be looked at."""
 FLAT_RUN_S = 1.0
 """Samples that stay the same for 1 s or more are no ECG but a loose electrode (the criterion of several
 entries to the CinC 2011 quality challenge)."""
@@ -183,9 +183,11 @@ def _flat_share(constant: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[n
     if not constant.any():
         return shares
     count = constant.shape[1]
+    padded = np.zeros(count + 2, np.bool_)
     shortest = min(max(1, shortest - 2), count)
     for row in np.flatnonzero(np.add.reduce(constant, axis=1) >= shortest):
-        edges = np.flatnonzero(np.diff(constant[row], prepend=False, append=False))
+        padded[1:-1] = constant[row]
+        edges = np.flatnonzero(padded[1:] != padded[:-1])
         lengths = edges[1::2] - edges[::2]
         shares[row] = lengths[lengths >= shortest].sum() / count
     return shares
@@ -201,10 +203,11 @@ def _saturated_share(blocks: Blocks) -> npt.NDArray[np.float32]:
         np.minimum.reduce(blocks.low, axis=1, keepdims=True),
     )
     at = [still & (blocks.mean == x) for x in extremes]
-    for row in np.flatnonzero(np.logical_or.reduce(at[0] | at[1], axis=1)):
-        level = float(median(blocks.mean[row]))
-        far = [abs(float(x[row, 0]) - level) > MIN_RAIL_MV for x in extremes]
-        shares[row] = ((at[0][row] & far[0]) | (at[1][row] & far[1])).mean()
+    rows = np.flatnonzero(np.logical_or.reduce(at[0] | at[1], axis=1))
+    if rows.size:
+        level = median(blocks.mean[rows])[:, None]
+        far = [a[rows] & (np.abs(x[rows] - level) > MIN_RAIL_MV) for a, x in zip(at, extremes, strict=True)]
+        shares[rows] = (far[0] | far[1]).mean(1)
     return shares
 
 

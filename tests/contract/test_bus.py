@@ -268,6 +268,10 @@ async def test_a_listing_is_whole_while_others_write(bus: Bus) -> None:
         for _ in range(10):
             async with open_index(facts) as index:
                 assert known <= set(index.items)
+            taken: dict[str, bytes | None] = {}
+            await facts.each(taken.__setitem__)
+            assert known <= {key for key, data in taken.items() if data is not None}
+            assert taken.get("gone") is None
     finally:
         for writer in writers:
             writer.cancel()

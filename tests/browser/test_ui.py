@@ -94,6 +94,35 @@ def test_upload_is_drawn_to_scale_and_predicted(
     assert foreign == []
 
 
+DRAWN = "() => document.querySelector('#ecg .js-plotly-plot').data[0].y.bdata"
+
+
+def test_a_display_filter_changes_the_tracing_and_nothing_else(
+    page: Page, platform: Platform, csv_ecg: Path, tiny: str
+) -> None:
+    drop_csv(page, platform, csv_ecg)
+    footer, told = page.locator("#paper-footer"), page.locator("#measured")
+    expect(footer).to_contain_text("Filter: 0.05–150 Hz")
+    expect(page.locator("#acceptable")).to_contain_text("%")
+    expect(page.locator("#lead-flags")).to_be_visible()
+    page.click("#model")
+    page.get_by_role("option", name=re.compile(re.escape(tiny))).click()
+    page.click("#predict")
+    expect(page.locator(".finding")).to_have_count(5)
+    measured, found = told.inner_text(), page.locator(".finding-value").all_inner_texts()
+    drawn = {page.evaluate(DRAWN)}
+    for label, words in (("0.5–40 Hz", "Filter: 0.5–40 Hz"), ("No filter", "Filter: none")):
+        page.click("#paper-filter")
+        page.get_by_role("option", name=label, exact=True).click()
+        expect(footer).to_contain_text(words)
+        drawn.add(page.evaluate(DRAWN))
+        assert told.inner_text() == measured
+        page.click("#predict")
+        expect(page.locator(".finding")).to_have_count(5)
+        assert page.locator(".finding-value").all_inner_texts() == found
+    assert len(drawn) == 3
+
+
 def test_unreadable_file_stays_listed_with_its_reason(page: Page, platform: Platform, tmp_path: Path) -> None:
     text = tmp_path / "letter.dcm"
     text.write_text("Dear colleague, this is no ECG.")

@@ -17,7 +17,6 @@ FIELDS = (*READING, "decimal", "label-separator", "synonyms", "repeated")
 
 _AUTO = "auto"
 _TAB = "tab"
-_MOST_DIVIDER = 4
 
 
 def _auto(*values: tuple[str, str]) -> list[dict[str, str]]:
@@ -71,12 +70,21 @@ def panel() -> Any:
                         data=_auto((".", "point 1.5"), (",", "comma 1,5")),
                         mt="xs",
                     ),
-                    dmc.TextInput(
+                    dmc.Select(
                         id="label-separator",
                         label="Labels in one cell are divided by",
-                        placeholder=";",
-                        maxLength=_MOST_DIVIDER,
-                        value="",
+                        value=";",
+                        allowDeselect=False,
+                        data=[
+                            {"value": v, "label": f"{name} {v}"}
+                            for v, name in (
+                                (";", "semicolon"),
+                                (",", "comma"),
+                                ("|", "bar"),
+                                ("/", "slash"),
+                                ("+", "plus"),
+                            )
+                        ],
                         mt="xs",
                     ),
                 ],
@@ -141,7 +149,7 @@ def dialect(
     return TableDialect(
         **reading(separator, encoding, sheet),
         decimal=signs.get(str(decimal), ""),
-        label_separator=str(label_separator or "").strip()[:_MOST_DIVIDER],
+        label_separator=str(label_separator or ""),
         synonyms=synonyms(str(said or "")),
         repeated_rows=rows.get(str(repeated), "leave_out"),
     )

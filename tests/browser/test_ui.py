@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from exchangeai.leads import STANDARD_12
+from exchangeai.testing.models import synthetic_window
 from services.local import Platform
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -98,9 +100,12 @@ DRAWN = "() => document.querySelector('#ecg .js-plotly-plot').data[0].y.bdata"
 
 
 def test_a_display_filter_changes_the_tracing_and_nothing_else(
-    page: Page, platform: Platform, csv_ecg: Path, tiny: str
+    page: Page, platform: Platform, tiny: str, tmp_path: Path
 ) -> None:
-    drop_csv(page, platform, csv_ecg)
+    own = tmp_path / "looked-at.csv"  # a file that is known already would not ask for its rate again
+    noisy = synthetic_window(seed=11) + np.random.default_rng(11).normal(0, 0.02, (12, 5000))
+    np.savetxt(own, noisy.T, fmt="%.4f", delimiter=",", header=",".join(STANDARD_12), comments="")
+    drop_csv(page, platform, own)
     footer, told = page.locator("#paper-footer"), page.locator("#measured")
     expect(footer).to_contain_text("Filter: 0.05–150 Hz")
     expect(page.locator("#acceptable")).to_contain_text("%")

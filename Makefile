@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-train chart clean
+.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ bench-preprocess: $(VENV)/.dev ## measure filters, resampling and quality agains
 	$(PIP) --no-deps --upgrade --target $(VENV)/peers-preprocess -r benchmarks/peers-preprocess.txt
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=$(VENV)/peers-preprocess \
 	  $(BIN)/python -W ignore -m benchmarks.bench_preprocess
+
+bench-scale-out: $(VENV)/.run ## measure what two preprocess workers do, as a ratio to what one does
+	$(BIN)/python -m benchmarks.bench_scale_out
 
 chart: $(VENV)/.dev ## render, lint and check the Helm chart
 	$(BIN)/python -m pytest -q tests/contract/test_chart.py

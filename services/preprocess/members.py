@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from exchangeai.facts import ReportKind, Task
 from exchangeai.recording import Sex
@@ -28,8 +30,7 @@ class Repeated(StrEnum):
     """The first row holds."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A recording with what a row says of it."""
 
     row: int
@@ -48,11 +49,9 @@ class Member:
 
 def one_each(members: Sequence[Member], repeated: Repeated, findings: Findings) -> list[Member]:
     """One member for each recording, in the order of its first row."""
-    groups: dict[str, list[Member]] = defaultdict(list)
-    for x in members:
-        groups[x.recording_id].append(x)
+    groups = _grouped(members, lambda x: x.recording_id)
     kept: list[Member] = []
-    for first, *others in groups.values():
+    for first, others in groups:
         one: Member | None = first
         alike = all(_said(x) == _said(first) for x in others)
         if not alike and repeated is Repeated.LEAVE_OUT:
@@ -107,12 +106,8 @@ def single(members: Sequence[Member], task: Task, findings: Findings) -> list[Me
 
 def one_signal_each(members: Sequence[Member], known: KnownRecordings, findings: Findings) -> list[Member]:
     """One member for each ECG, so that none is in two parts under two files."""
-    facts = {x.recording_id: x for x in known}
-    groups: dict[str, list[Member]] = defaultdict(list)
-    for x in members:
-        groups[known.signal_of(facts[x.recording_id])].append(x)
     kept: list[Member] = []
-    for first, *others in groups.values():
+    for first, others in _grouped(members, lambda x: known.signal_of(x.recording_id)):
         if all((x.labels, repr(x.values)) == (first.labels, repr(first.values)) for x in others):
             kept.append(first)
             for x in others:
@@ -163,6 +158,20 @@ def common_enough(
                 detail="all its classes are too rare",
             )
     return kept, tuple(classes[c] for c in left)
+
+
+def _grouped(
+    members: Sequence[Member], key: Callable[[Member], str]
+) -> Iterator[tuple[Member, Sequence[Member]]]:
+    """(first, others) of each key, by the first's place; lists are made only where there are others."""
+    firsts: dict[str, Member] = {}
+    others: dict[str, list[Member]] = defaultdict(list)
+    for x in members:
+        of = key(x)
+        if firsts.setdefault(of, x) is not x:
+            others[of].append(x)
+    for of, first in firsts.items():
+        yield first, others.get(of, ())
 
 
 def _said(x: Member) -> tuple[object, ...]:

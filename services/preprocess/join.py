@@ -12,6 +12,7 @@ from exchangeai.facts import JoinReport, ReportKind, Task
 from services.preprocess.findings import Findings
 from services.preprocess.known import Known, KnownRecordings
 from services.preprocess.members import (
+    KEPT,
     Member,
     Repeated,
     common_enough,
@@ -37,6 +38,8 @@ class Rules:
     repeated: Repeated = Repeated.LEAVE_OUT
     fewest_patients: int = 0
     """Classes of fewer patients are left out; 0 keeps all."""
+    keep_unlabelled: bool = False
+    """Rows with none of the classes stay, as recordings in which none holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,7 @@ def join(rows: Sequence[LabelRow], known: KnownRecordings, rules: Rules) -> Join
     matched = _match(rows, known, findings)
     if rules.task is not Task.REGRESSION:
         chosen = rules.classes or _all_classes(x for x, _ in matched)
-        members = _labelled(matched, chosen, known, findings)
+        members = _labelled(matched, chosen, known, findings, keep=rules.keep_unlabelled)
         members = one_each(members, rules.repeated, findings)
         members = single(members, rules.task, findings)
     else:
@@ -69,7 +72,9 @@ def join(rows: Sequence[LabelRow], known: KnownRecordings, rules: Rules) -> Join
         members = one_each(_valued(matched, known, findings), rules.repeated, findings)
     members = one_signal_each(members, known, findings)
     if rules.task is not Task.REGRESSION:
-        members, chosen = common_enough(members, chosen, rules.fewest_patients, findings)
+        members, chosen = common_enough(
+            members, chosen, rules.fewest_patients, findings, keep=rules.keep_unlabelled
+        )
     for x in members:
         if x.patient_key == x.recording_id:
             findings.add(ReportKind.UNKNOWN_PATIENT, row=x.row, recording_id=x.recording_id)
@@ -110,6 +115,8 @@ def _labelled(
     classes: Sequence[str],
     known: KnownRecordings,
     findings: Findings,
+    *,
+    keep: bool,
 ) -> list[Member]:
     index = {name: i for i, name in enumerate(classes)}
     indices: dict[tuple[str, ...], tuple[int, ...]] = {}
@@ -118,10 +125,15 @@ def _labelled(
         labels = indices.get(row.labels)
         if labels is None:
             labels = indices[row.labels] = tuple(sorted({index[x] for x in row.labels if x in index}))
-        if labels:
+        if labels or keep:
             members.append(_member(row, recording, known, labels=labels))
-        else:
-            findings.add(ReportKind.WITHOUT_LABEL, row=row.row, recording_id=recording.recording_id)
+        if not labels:
+            findings.add(
+                ReportKind.WITHOUT_LABEL,
+                row=row.row,
+                recording_id=recording.recording_id,
+                detail=KEPT if keep else "",
+            )
     return members
 
 

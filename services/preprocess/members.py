@@ -15,6 +15,7 @@ from services.preprocess.findings import Findings
 from services.preprocess.known import KnownRecordings
 
 RARE_PATIENTS = 10
+KEPT = "kept, as a recording in which none of the classes holds"
 """Classes with fewer patients are reported as rare: no metric on them has a useful interval."""
 _SHOWN_ROWS = 5
 
@@ -129,7 +130,7 @@ def one_signal_each(members: Sequence[Member], known: KnownRecordings, findings:
 
 
 def common_enough(
-    members: Sequence[Member], classes: Sequence[str], fewest: int, findings: Findings
+    members: Sequence[Member], classes: Sequence[str], fewest: int, findings: Findings, *, keep: bool
 ) -> tuple[list[Member], tuple[str, ...]]:
     """Report rare classes; without those of fewer patients than wanted."""
     patients: dict[int, set[str]] = defaultdict(set)
@@ -148,14 +149,14 @@ def common_enough(
     kept: list[Member] = []
     for x in members:
         labels = tuple(place[c] for c in x.labels if c in place)
-        if labels:
+        if labels or keep:
             kept.append(replace(x, labels=labels))
-        else:
+        if x.labels and not labels:
             findings.add(
                 ReportKind.WITHOUT_LABEL,
                 row=x.row,
                 recording_id=x.recording_id,
-                detail="all its classes are too rare",
+                detail="all its classes are too rare" + (f"; {KEPT}" if keep else ""),
             )
     return kept, tuple(classes[c] for c in left)
 

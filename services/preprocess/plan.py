@@ -34,6 +34,7 @@ class Wish:
     dialect: Dialect = field(default_factory=Dialect)
     repeated: Repeated = Repeated.LEAVE_OUT
     fewest_patients: int = 0
+    keep_unlabelled: bool = False
     part_values: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -54,12 +55,17 @@ def plan(wish: Wish, known: KnownRecordings, path: Path) -> Planned:
     columns = wish.columns
     if wish.task is Task.REGRESSION and wish.classes:
         raise InvalidArgument("numeric targets are columns: name the columns, and no classes")
+    if wish.task is not Task.MULTI_LABEL and wish.keep_unlabelled:
+        raise InvalidArgument(
+            "recordings without any class can be kept in a multi-label set only: elsewhere each has one label"
+        )
     targets = columns.label_columns or (columns.label,)
     rules = Rules(
         task=wish.task,
         classes=targets if wish.task is Task.REGRESSION else wish.classes,
         repeated=wish.repeated,
         fewest_patients=wish.fewest_patients,
+        keep_unlabelled=wish.keep_unlabelled,
     )
     joined, notes = _joined(wish, known, rules)
     by = SplitBy.COLUMN if columns.part else SplitBy.TIME if columns.time else SplitBy.PATIENT

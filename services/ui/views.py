@@ -147,6 +147,7 @@ class TableDialect:
     synonyms: dict[str, str] = field(default_factory=dict[str, str])
     """What the table calls a class, and the class that is meant."""
     repeated_rows: RepeatedRows = "leave_out"
+    keep_unlabelled: bool = False
     """What several rows mean that say different things of one recording."""
 
 

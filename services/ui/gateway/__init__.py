@@ -253,6 +253,7 @@ class Gateway:
             repeated_rows=_REPEATED[said.repeated_rows],
             task=TASKS[order.task],
             fewest_patients=order.fewest_patients,
+            keep_unlabelled=said.keep_unlabelled,
             split=preprocess_service_pb2.Split(validation=0.15, test=0.15, seed=0),
         )
         answer = self._lines["preprocess"].call(self._preprocess.BuildDataset, request, timeout_s=60)

@@ -12,7 +12,7 @@ from services.ui.views import Decimal, RepeatedRows, TableDialect
 
 READING = ("separator", "encoding", "sheet")
 """Fields that change what the preview shows."""
-FIELDS = (*READING, "decimal", "label-separator", "synonyms", "repeated")
+FIELDS = (*READING, "decimal", "label-separator", "synonyms", "repeated", "unlabelled")
 """Ids of all fields, in the order in which `dialect` takes their values."""
 
 _AUTO = "auto"
@@ -130,6 +130,18 @@ def panel() -> Any:
                 ],
                 mt="xs",
             ),
+            dmc.Select(
+                id="unlabelled",
+                label="Rows with none of the classes",
+                description="They can be kept where several labels may hold. Public benchmarks do either.",
+                value="leave_out",
+                allowDeselect=False,
+                data=[
+                    {"value": "leave_out", "label": "leave the recording out"},
+                    {"value": "keep", "label": "keep it: none of the classes holds"},
+                ],
+                mt="xs",
+            ),
         ],
     )
 
@@ -141,7 +153,14 @@ def reading(separator: Any, encoding: Any, sheet: Any) -> dict[str, str]:
 
 
 def dialect(
-    separator: Any, encoding: Any, sheet: Any, decimal: Any, label_separator: Any, said: Any, repeated: Any
+    separator: Any,
+    encoding: Any,
+    sheet: Any,
+    decimal: Any,
+    label_separator: Any,
+    said: Any,
+    repeated: Any,
+    unlabelled: Any,
 ) -> TableDialect:
     """What the fields say. Raises InvalidArgument where the names of labels make no sense."""
     signs: dict[str, Decimal] = {".": ".", ",": ","}
@@ -152,6 +171,7 @@ def dialect(
         label_separator=str(label_separator or ""),
         synonyms=synonyms(str(said or "")),
         repeated_rows=rows.get(str(repeated), "leave_out"),
+        keep_unlabelled=unlabelled == "keep",
     )
 
 

@@ -220,3 +220,15 @@ def test_reports_hold_no_names() -> None:
     everything = b"".join(content for _, content in result.findings.files())
     assert b"secret" not in everything
     assert b"Jane" not in everything
+
+
+def test_recordings_without_any_class_may_be_kept() -> None:
+    rows = [row(1, "a", "MI"), row(2, "b", "CD"), row(3, "c", "OTHER")]
+    three = [*RECORDINGS[:2], recording(9, "c")]
+    kept = judged(rows, three, classes=("MI", "CD"), keep_unlabelled=True)
+    assert [(x.row, x.labels) for x in kept.members] == [(1, (0,)), (2, (1,)), (3, ())]
+    assert "kept" in lines(kept, ReportKind.WITHOUT_LABEL)[0]
+    dropped = judged(rows, three, classes=("MI", "CD"))
+    assert [x.row for x in dropped.members] == [1, 2]
+    rare = judged(rows, three, classes=("MI", "CD"), keep_unlabelled=True, fewest_patients=2)
+    assert rare.classes == ()

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from demo.records import CLASSES
-from exchangeai.facts import Estimate, TestReport
-from services.trainer import evaluate, metrics
+from exchangeai.facts import Estimate, Task, TestReport
+from services.trainer.evaluation import metrics
+from services.trainer.evaluation.intervals import paired_difference
+from services.trainer.evaluation.predictions import Scores
+from services.trainer.evaluation.report import Fixed, report
 
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
@@ -21,7 +24,7 @@ class Row:
     """One classifier on the test part."""
 
     name: str
-    probabilities: Floats
+    scores: Scores
     report: TestReport
 
 
@@ -29,8 +32,9 @@ def judge(
     name: str, probabilities: Floats, labels: Bits, patients: Sequence[str], thresholds: Sequence[float]
 ) -> Row:
     """Metrics with intervals by the platform's own code. `probabilities`, `labels` [recordings, classes]."""
-    scores = evaluate.Scores(probabilities=probabilities, labels=labels, patients=patients)
-    return Row(name=name, probabilities=probabilities, report=evaluate.report(scores, CLASSES, thresholds))
+    scores = Scores(probabilities=probabilities, labels=labels, patients=patients)
+    fixed = Fixed(thresholds=tuple(thresholds))
+    return Row(name=name, scores=scores, report=report(scores, CLASSES, fixed, Task.MULTI_LABEL))
 
 
 def thresholds_on(validation: Floats, labels: Bits) -> list[float]:
@@ -38,15 +42,9 @@ def thresholds_on(validation: Floats, labels: Bits) -> list[float]:
     return [metrics.best_threshold(validation[:, c], labels[:, c]) for c in range(len(CLASSES))]
 
 
-def difference(model: Row, other: Row, labels: Bits, patients: Sequence[str]) -> Estimate:
+def difference(model: Row, other: Row) -> Estimate:
     """Macro-AUROC of the model less the other's, with a paired bootstrap over patients."""
-
-    def paired(weights: Floats) -> Floats:
-        return _macro(model.probabilities, labels, weights) - _macro(other.probabilities, labels, weights)
-
-    drawn = np.concatenate([paired(w) for w in metrics.bootstrap_weights(patients, evaluate.DRAWS, 0)])
-    low, high = np.nanpercentile(drawn, evaluate.INTERVAL_PERCENT)
-    return Estimate(value=float(paired(np.ones((1, len(labels))))[0]), low=float(low), high=float(high))
+    return paired_difference(model.scores, other.scores, Task.MULTI_LABEL)
 
 
 def table(model: Row, others: Sequence[tuple[Row, Estimate]]) -> str:
@@ -60,19 +58,13 @@ def table(model: Row, others: Sequence[tuple[Row, Estimate]]) -> str:
         f"{model.name:<22}{_show(test.macro_auroc):<24}{_show(test.macro_f1):<24}",
     ]
     for row, estimate in others:
-        report = row.report
+        other = row.report
         lines.append(
-            f"{row.name:<22}{_show(report.macro_auroc):<24}{_show(report.macro_f1):<24}{_show(estimate):<24}"
+            f"{row.name:<22}{_show(other.macro_auroc):<24}{_show(other.macro_f1):<24}{_show(estimate):<24}"
         )
     lines += ["", f"{'class':<22}{'AUROC of the model':<24}{'F1 at threshold':<24}{'positives':<24}"]
     lines += [f"{c.name:<22}{_show(c.auroc):<24}{_show(c.f1):<24}{c.positives:<24}" for c in test.classes]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _macro(scores: Floats, labels: Bits, weights: Floats) -> Floats:
-    return np.nanmean(
-        [metrics.auroc(scores[:, c], labels[:, c], weights) for c in range(len(CLASSES))], axis=0
-    )
 
 
 def _show(e: Estimate) -> str:

@@ -89,7 +89,7 @@ def _compare(
         scores = fit(train_part, validation, test)
         cut = compare.thresholds_on(scores.validation, validation_labels)
         row = compare.judge(name, scores.test, labels, patients, cut)
-        gain = compare.difference(best, row, labels, patients)
+        gain = compare.difference(best, row)
         others.append((row, gain))
         if gain.low is None or gain.low <= 0:
             objections.append(f"the model does not clearly beat: {name}")

@@ -69,6 +69,19 @@ class Golden:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Conformal:
+    """Bounds of sets that hold the truth in `coverage` of patients like those of validation, by class.
+
+    Multi-label: below `low` a class does not hold, above `high` it does, between it is undecided or either.
+    Single-label: the set has every class at or above `low`. Regression: add both to the number.
+    """
+
+    coverage: float
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Everything about a model that is not its weights."""
 
@@ -85,6 +98,7 @@ class Manifest:
     """Calibration already applied inside the graph; stated for information."""
     training: TrainingData
     test: TestReport | None = None
+    conformal: Conformal | None = None
     parent_digest: str = ""
     """Digest of the model whose weights it started from; empty when from scratch."""
     run_id: str = ""

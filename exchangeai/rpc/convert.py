@@ -11,12 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchangeai.errors import InvalidArgument
 from exchangeai.facts import (
-    ClassMetrics,
     DatasetFact,
     DatasetState,
     DeletionFact,
     Epoch,
-    Estimate,
     ModelFact,
     ModelState,
     PreprocessedFact,
@@ -296,31 +294,17 @@ def _epochs(epochs: Sequence[Epoch]) -> list[run_pb2.Epoch]:
 
 
 def report_to_proto(report: TestReport) -> metrics_pb2.TestReport:
+    """Metrics on a test part; the message has the fields of the dataclass under the same names."""
+    return json_format.ParseDict(msgspec.to_builtins(report), metrics_pb2.TestReport())
+
+
+def report_from_proto(message: metrics_pb2.TestReport) -> TestReport:
     """Metrics on a test part."""
-    return metrics_pb2.TestReport(
-        recordings=report.recordings,
-        patients=report.patients,
-        macro_auroc=_estimate(report.macro_auroc),
-        macro_f1=_estimate(report.macro_f1),
-        classes=[_class_metrics(x) for x in report.classes],
-        bootstrap_draws=report.bootstrap_draws,
+    fields = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-
-
-def _class_metrics(metrics: ClassMetrics) -> metrics_pb2.ClassMetrics:
-    return metrics_pb2.ClassMetrics(
-        name=metrics.name,
-        positives=metrics.positives,
-        threshold=metrics.threshold,
-        auroc=_estimate(metrics.auroc),
-        f1=_estimate(metrics.f1),
-        sensitivity=_estimate(metrics.sensitivity),
-        specificity=_estimate(metrics.specificity),
-    )
-
-
-def _estimate(estimate: Estimate) -> metrics_pb2.Estimate:
-    return metrics_pb2.Estimate(value=estimate.value, low=estimate.low, high=estimate.high)
+    # Absent estimates are absent messages; JSON has 64-bit integers as texts.
+    return msgspec.convert(fields, TestReport, strict=False)
 
 
 def model_to_proto(fact: ModelFact, manifest: Manifest) -> model_pb2.Model:

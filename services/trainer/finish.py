@@ -1,4 +1,4 @@
-"""The end of a run: calibrate, choose thresholds, test, export, and leave the model and its result."""
+"""The end of a run: decide on validation, test, export, and leave the model, its card and its result."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
 from exchangeai.model_file import Manifest, ModelClass, TrainingData, model_digest
-from services.trainer.evaluate import Predictions, by_recording, choose_thresholds, fit_temperature, report
+from services.trainer.evaluation.card import card
+from services.trainer.evaluation.predictions import Predictions, by_recording
+from services.trainer.evaluation.report import fix, report
 from services.trainer.export import export
-from services.trainer.job import MODEL_FILE, Job, Result, write_result
+from services.trainer.job import CARD_FILE, MODEL_FILE, Job, Result, write_result
 from services.trainer.network import Network
 from services.trainer.report import Activity, Finished, emit
+
+NUMBER_THRESHOLD = 0.0
+"""Stands in the manifest where a number is predicted, which nothing is decided from."""
 
 
 def finish(
@@ -22,33 +27,36 @@ def finish(
     validation: Predictions,
     test: Predictions,
 ) -> None:
-    """Write `model.onnx`, then `result.json`. Raises ContractViolation when the export is not faithful."""
-    temperature = fit_temperature(validation.logits, validation.labels, job.task)
-    thresholds = choose_thresholds(by_recording(validation, job.task, temperature))
-    tested = report(by_recording(test, job.task, temperature), job.classes, thresholds, seed=job.options.seed)
+    """Write `model.onnx` and `card.md`, then `result.json`.
+
+    A data set without a test part is reported on validation, and the report says so. Raises
+    ContractViolation when the export is not faithful.
+    """
+    fixed = fix(validation, job.task)
+    judged, part = (test, "test") if len(test.logits) else (validation, "validation")
+    scores = by_recording(judged, job.task, fixed.temperature)
+    tested = report(scores, job.classes, fixed, job.task, part=part, seed=job.options.seed)
     emit(Activity(text="Exporting the model"))
-    data = export(
-        network,
-        job.task,
-        temperature,
-        Manifest(
-            name=job.model_name,
-            architecture=job.architecture,
-            task=job.task,
-            classes=tuple(
-                ModelClass(name=n, threshold=t) for n, t in zip(job.classes, thresholds, strict=True)
-            ),
-            training=_trained_on(job, manifest),
-            test=tested,
-            parent_digest=job.base_digest,
-            run_id=job.run_id,
-            code_version=job.code_version,
-            preprocessing_version=manifest.preprocessing_version,
-            licence=job.licence,
-        ),
+    thresholds = fixed.thresholds or (NUMBER_THRESHOLD,) * len(job.classes)
+    described = Manifest(
+        name=job.model_name,
+        architecture=job.architecture,
+        task=job.task,
+        classes=tuple(ModelClass(name=n, threshold=t) for n, t in zip(job.classes, thresholds, strict=True)),
+        training=_trained_on(job, manifest),
+        test=tested,
+        conformal=fixed.conformal,
+        parent_digest=job.base_digest,
+        run_id=job.run_id,
+        code_version=job.code_version,
+        preprocessing_version=manifest.preprocessing_version,
+        licence=job.licence,
     )
+    data = export(network, job.task, fixed.temperature, described)
+    digest = model_digest(data)
     (folder / MODEL_FILE).write_bytes(data)
-    write_result(folder, Result(digest=model_digest(data), test=tested, best_epoch=best_epoch))
+    (folder / CARD_FILE).write_text(card(described, digest, manifest, job.options), encoding="utf-8")
+    write_result(folder, Result(digest=digest, test=tested, best_epoch=best_epoch))
     emit(Finished())
 
 

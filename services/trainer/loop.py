@@ -20,9 +20,9 @@ from exchangeai.errors import ExchangeaiError
 from exchangeai.facts import Epoch, Precision, Task
 from services.trainer import batches, network
 from services.trainer.checkpoint import Checkpoint, Progress
-from services.trainer.evaluate import Predictions, by_recording
+from services.trainer.evaluation.metrics import macro_auroc
+from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.job import Job
-from services.trainer.metrics import macro_auroc
 from services.trainer.network import Network
 from services.trainer.objective import Objective
 from services.trainer.optimise import Average, optimiser, schedule
@@ -176,6 +176,8 @@ def predict(net: nn.Module, part: Part, ranks: Ranks, beat: Callable[[], None]) 
         labels=np.asarray(part.labels) if part.labels.dtype == np.float32 else np.asarray(part.labels) > 0,
         recordings=part.recording_ids,
         patients=part.patient_keys,
+        sex=part.sex,
+        age_years=part.age_years,
     )
 
 

@@ -7,7 +7,10 @@ import pytest
 from sklearn.metrics import f1_score, precision_recall_curve, recall_score, roc_auc_score
 
 from exchangeai.facts import Task
-from services.trainer import evaluate, metrics
+from services.trainer.evaluation import metrics
+from services.trainer.evaluation.calibration import fit_temperature
+from services.trainer.evaluation.predictions import Predictions, Scores, by_recording, probabilities
+from services.trainer.evaluation.report import Fixed, report
 
 
 @pytest.fixture
@@ -76,21 +79,21 @@ def test_bootstrap_takes_whole_patients_and_repeats() -> None:
 def test_temperature_undoes_overconfidence(random: np.random.Generator) -> None:
     honest = random.normal(0, 1.5, (4000, 3))
     multi = random.random(honest.shape) < 1 / (1 + np.exp(-honest))
-    assert evaluate.fit_temperature(honest * 3, multi, Task.MULTI_LABEL) == pytest.approx(3, rel=0.1)
-    p = evaluate.probabilities(honest, Task.SINGLE_LABEL, 1.0)
+    assert fit_temperature(honest * 3, multi, Task.MULTI_LABEL) == pytest.approx(3, rel=0.1)
+    p = probabilities(honest, Task.SINGLE_LABEL, 1.0)
     drawn = (random.random((4000, 1)) > np.cumsum(p, axis=1)).sum(axis=1).clip(max=2)
     single = np.eye(3, dtype=bool)[drawn]
-    assert evaluate.fit_temperature(honest * 3, single, Task.SINGLE_LABEL) == pytest.approx(3, rel=0.1)
+    assert fit_temperature(honest * 3, single, Task.SINGLE_LABEL) == pytest.approx(3, rel=0.1)
 
 
 def test_windows_are_averaged_by_recording_in_order_of_appearance() -> None:
-    predictions = evaluate.Predictions(
+    predictions = Predictions(
         logits=np.array([[0.0], [100.0], [-100.0]]),
         labels=np.array([[True], [False], [True]]),
         recordings=["z", "a", "z"],
         patients=["p", "q", "p"],
     )
-    scores = evaluate.by_recording(predictions, Task.MULTI_LABEL, 1.0)
+    scores = by_recording(predictions, Task.MULTI_LABEL, 1.0)
     np.testing.assert_allclose(scores.probabilities[:, 0], [0.25, 1.0], atol=1e-9)
     assert scores.labels[:, 0].tolist() == [True, False]
     assert scores.patients == ["p", "q"]
@@ -99,26 +102,28 @@ def test_windows_are_averaged_by_recording_in_order_of_appearance() -> None:
 def test_report_holds_its_estimates_between_bounds_and_repeats(random: np.random.Generator) -> None:
     labels = random.random((150, 2)) < 0.4
     labels[:, 1] = False
-    scores = evaluate.Scores(
+    scores = Scores(
         probabilities=np.clip(labels * 0.3 + random.random((150, 2)) * 0.7, 0, 1),
         labels=labels,
         patients=[str(i // 2) for i in range(150)],
     )
-    report = evaluate.report(scores, ("A", "B"), (0.5, 0.5), seed=4)
-    assert report == evaluate.report(scores, ("A", "B"), (0.5, 0.5), seed=4)
-    assert (report.recordings, report.patients, report.bootstrap_draws) == (150, 75, 1000)
-    a = report.classes[0].auroc
+    fixed = Fixed(thresholds=(0.5, 0.5))
+    told = report(scores, ("A", "B"), fixed, Task.MULTI_LABEL, seed=4)
+    assert told == report(scores, ("A", "B"), fixed, Task.MULTI_LABEL, seed=4)
+    assert (told.recordings, told.patients, told.bootstrap_draws) == (150, 75, 1000)
+    a = told.classes[0].auroc
     assert None not in (a.value, a.low, a.high)
     assert (a.low or 0) < (a.value or 0) < (a.high or 0)
     assert a.value == pytest.approx(roc_auc_score(labels[:, 0], scores.probabilities[:, 0]))
-    assert report.classes[1].auroc.value is None
-    assert report.macro_auroc.value == a.value
+    assert told.classes[1].auroc.value is None
+    assert told.macro_auroc.value == a.value
 
 
 def test_report_of_an_empty_part_has_no_values() -> None:
-    empty = evaluate.Predictions(
+    empty = Predictions(
         logits=np.zeros((0, 2)), labels=np.zeros((0, 2), dtype=bool), recordings=[], patients=[]
     )
-    report = evaluate.report(evaluate.by_recording(empty, Task.MULTI_LABEL, 1.0), ("A", "B"), (0.5, 0.5))
-    assert report.recordings == 0
-    assert report.macro_auroc.value is None
+    scores = by_recording(empty, Task.MULTI_LABEL, 1.0)
+    told = report(scores, ("A", "B"), Fixed(thresholds=(0.5, 0.5)), Task.MULTI_LABEL)
+    assert told.recordings == 0
+    assert told.macro_auroc.value is None

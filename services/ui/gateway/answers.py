@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from exchangeai.facts import (
-    ClassMetrics,
     DatasetFact,
     DatasetState,
     Epoch,
-    Estimate,
     JoinReport,
     PartSummary,
     RowProblem,
     RunFact,
     RunState,
     Task,
-    TestReport,
 )
 from exchangeai.measurements import LeadQuality, Quality, Verdict
+from exchangeai.rpc.convert import report_from_proto
 from exchangeai.rpc.training_options import options_from_proto
 from exchangeai.v1 import (
     dataset_pb2,
     measurements_pb2,
-    metrics_pb2,
     recording_pb2,
     run_pb2,
 )
@@ -140,41 +137,11 @@ def run_view(r: run_pb2.Run) -> RunFact:
         eta_s=r.eta_s,
         activity=r.activity,
         error=r.error or None,
-        test=_report(r.test) if r.HasField("test") else None,
+        test=report_from_proto(r.test) if r.HasField("test") else None,
         model_digest=r.model_digest or None,
         model_version=r.model_version,
         created_at=r.created_at.ToMicroseconds() / 1e6,
         updated_at=r.updated_at.ToMicroseconds() / 1e6,
-    )
-
-
-def _report(t: metrics_pb2.TestReport) -> TestReport:
-    return TestReport(
-        recordings=t.recordings,
-        patients=t.patients,
-        macro_auroc=_estimate(t.macro_auroc),
-        macro_f1=_estimate(t.macro_f1),
-        classes=tuple(
-            ClassMetrics(
-                name=c.name,
-                positives=c.positives,
-                threshold=c.threshold,
-                auroc=_estimate(c.auroc),
-                f1=_estimate(c.f1),
-                sensitivity=_estimate(c.sensitivity),
-                specificity=_estimate(c.specificity),
-            )
-            for c in t.classes
-        ),
-        bootstrap_draws=t.bootstrap_draws,
-    )
-
-
-def _estimate(e: metrics_pb2.Estimate) -> Estimate:
-    return Estimate(
-        value=e.value if e.HasField("value") else None,
-        low=e.low if e.HasField("low") else None,
-        high=e.high if e.HasField("high") else None,
     )
 
 

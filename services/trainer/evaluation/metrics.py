@@ -36,6 +36,19 @@ def auroc(scores: Floats, positive: Bits, weights: Floats) -> Floats:
     return _ratio(wins, up.sum(axis=1) * down.sum(axis=1))
 
 
+def average_precision(scores: Floats, positive: Bits, weights: Floats) -> Floats:
+    """Area under precision over recall in steps, for each draw, [D]; NaN where a draw lacks positives."""
+    if not len(scores):
+        return np.full(len(weights), np.nan)
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    hits = np.cumsum(np.add.reduceat(weights[:, order] * positive[order], starts, axis=1), axis=1)
+    taken = np.cumsum(np.add.reduceat(weights[:, order], starts, axis=1), axis=1)
+    precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
+    return _ratio((np.diff(hits, axis=1, prepend=0.0) * precision).sum(axis=1), hits[:, -1])
+
+
 def macro_auroc(scores: Floats, labels: Bits) -> float | None:
     """Mean AUROC over the classes in which it is defined, or None. `scores`, `labels` [N, C]."""
     ones = np.ones((1, len(scores)))
@@ -102,6 +115,20 @@ def best_threshold(scores: Floats, positive: Bits) -> float:
     best = int(np.argmax(values))
     below = ordered[best + 1] if best + 1 < len(ordered) else 0.0
     return float((ordered[best] + below) / 2)
+
+
+def threshold_of_sensitivity(scores: Floats, positive: Bits, share: float) -> float:
+    """The greatest threshold from which deciding finds that share of the positives; 0.5 without positives."""
+    found = np.sort(scores[positive])
+    return float(found[int(np.floor((1 - share) * len(found)))]) if len(found) else 0.5
+
+
+def threshold_of_specificity(scores: Floats, positive: Bits, share: float) -> float:
+    """The least threshold from which deciding passes that share of the negatives; 0.5 without negatives."""
+    passed = np.sort(scores[~positive])
+    if not len(passed):
+        return 0.5
+    return float(np.nextafter(passed[min(len(passed), int(np.ceil(share * len(passed)))) - 1], np.inf))
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:

@@ -62,20 +62,20 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         models = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
         cores = config.cores or len(os.sched_getaffinity(0))
         architectures = Architectures()
+        launcher = LocalLauncher(
+            {**os.environ, **to_env(config.store, "EXCHANGEAI_STORE_")},
+            cores=cores,
+            grace_s=config.stop_grace_s,
+        )
         runs = Runs(
             bus,
             store,
             index,
             models,
             architectures,
-            most_processes=cores,
+            most_processes=launcher.most_processes,
             now_s=time.time,
             new_id=lambda: secrets.token_hex(16),
-        )
-        launcher = LocalLauncher(
-            {**os.environ, **to_env(config.store, "EXCHANGEAI_STORE_")},
-            cores=cores,
-            grace_s=config.stop_grace_s,
         )
         publisher = Publisher(bus, store, time.time)
         worker = Worker(bus, store, runs, index, publisher, launcher, config.work_dir / "trainer", time.time)

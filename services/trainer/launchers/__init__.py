@@ -85,13 +85,16 @@ class Listener:
 
     def __init__(self, folder: Path, tell: Tell) -> None:
         self._log = (folder / LOG_FILE).open("wb")
-        self._tell = tell
+        self.tell = tell
+        self.last: Report | None = None
+        """What was told last."""
 
     async def hear(self, line: bytes) -> None:
         """Take one line, with or without its end."""
         report = parse(line)
         if report is not None:
-            await self._tell(report)
+            self.last = report
+            await self.tell(report)
         elif self._log.tell() < MOST_LOG_BYTES:
             self._log.write(line.rstrip(b"\n") + b"\n")
             self._log.flush()
@@ -144,6 +147,9 @@ def log_tail(folder: Path, size_bytes: int = 4000) -> str:
 async def first(*events: asyncio.Event, timeout_s: float | None = None) -> None:
     """Wait until one of the events is set or the time is over."""
     waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    if not waiting:
+        await asyncio.sleep(timeout_s or 0.0)
+        return
     try:
         await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz bench bench-ingest bench-preprocess chart clean
+.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,6 +45,12 @@ protos-check: $(VENV)/.dev ## stubs are fresh, contracts are linted and break no
 fuzz: $(VENV)/.dev ## read 10,000 damaged files of every format (FORMATS="edf wfdb" for some, MUTANTS=n)
 	$(BIN)/python -m tests.fuzz $(FORMATS) --mutants $(or $(MUTANTS),10000)
 
+model-ptbxl: $(VENV)/.run ## make the models of PTB-XL in models/ again (EXCHANGEAI_PTBXL: its folder; hours on a CPU)
+	$(BIN)/python -m models --work $(or $(WORK),build/model-ptbxl)
+
+bench-train: $(VENV)/.run ## measure the trainer against a bare PyTorch loop
+	$(BIN)/python -m benchmarks.bench_train
+
 bench: $(VENV)/.run ## measure the pipeline: recordings a second, share of time by stage
 	$(BIN)/python -m benchmarks.bench_pipeline
 
@@ -56,6 +62,9 @@ bench-preprocess: $(VENV)/.dev ## measure filters, resampling and quality agains
 	$(PIP) --no-deps --upgrade --target $(VENV)/peers-preprocess -r benchmarks/peers-preprocess.txt
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=$(VENV)/peers-preprocess \
 	  $(BIN)/python -W ignore -m benchmarks.bench_preprocess
+
+bench-scale-out: $(VENV)/.run ## measure what two preprocess workers do, as a ratio to what one does
+	$(BIN)/python -m benchmarks.bench_scale_out
 
 chart: $(VENV)/.dev ## render, lint and check the Helm chart
 	$(BIN)/python -m pytest -q tests/contract/test_chart.py

@@ -38,7 +38,7 @@ def seen_features(recording: Recording) -> Floats:
     seen = survey(recording)
     if seen is None:
         raise ValueError("a record without any signal")
-    return features(seen.seconds.of(INDEPENDENT))
+    return np.array(features(seen.seconds.of(INDEPENDENT)))
 
 
 def fit(x: Floats, unacceptable: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
@@ -113,7 +113,8 @@ def main() -> None:
     x = np.stack([seen_features(ecg) for ecg in cinc])
     runs = np.stack([rates(cross_validated(x, bad, seed), bad) for seed in range(REPEATS)])
     weights, intercept = fit(x, bad)
-    print(f"\nfitted on all: {dict(zip(FEATURES, weights.round(2), strict=True))}, intercept {intercept:.2f}")
+    fitted = dict(zip(FEATURES, weights.round(2).tolist(), strict=True))
+    print(f"\nfitted on all: {fitted}, intercept {intercept:.2f}")
     print(f"shipped:       {dict(zip(FEATURES, COEFFICIENTS, strict=True))}, intercept {INTERCEPT}\n")
     shipped = judge(cinc)
     print("| CinC 2011 | accuracy | unacceptable found | acceptable kept | accuracy at 77 % acceptable |")

@@ -103,35 +103,41 @@ def thresholds(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.array([np.quantile(scores[:, i], SPECIFICITY[k]) for i, k in enumerate(kinds)])
 
 
-def judged(beats: Floats, weights: Weights) -> list[tuple[str, ...]]:
-    """Electrodes that are said to be exchanged, () for none."""
+def judged(beats: Floats, weights: Weights) -> list[Exchange | None]:
+    """What is said to be exchanged."""
     flagged = weights.scores(beats).max(1) > 0
-    answers: list[tuple[str, ...]] = []
-    for beat, worth in zip(beats, flagged, strict=True):
-        found = exchanged_electrodes(beat, 50.0, weights) if worth else None
-        answers.append(found.electrodes if found else ())
-    return answers
+    return [
+        exchanged_electrodes(beat, 50.0, weights) if worth else None
+        for beat, worth in zip(beats, flagged, strict=True)
+    ]
+
+
+def refused(answers: list[Exchange | None]) -> float:
+    """Share of records that are not analysable for it."""
+    return sum(x is not None and x.misleads and x.probable for x in answers) / len(answers)
 
 
 def table(parts: list[tuple[Floats, Weights]]) -> str:
     """Markdown, of held-out beats with the weights that judge them."""
     correct = [x for beats, weights in parts for x in judged(beats, weights)]
-    refused = sum(bool(x) and Exchange(electrodes=x).misleads for x in correct)
-    limb = sum(bool(x) and Exchange(electrodes=x).of_limbs for x in correct)
+    limb = sum(x is not None and x.of_limbs for x in correct)
+    turned = sum(x is not None and x.misleads for x in correct)
     lines = [
-        f"{len(correct)} correct records: {correct.count(()) / len(correct):.2%} without any flag, "
+        f"{len(correct)} correct records: {correct.count(None) / len(correct):.2%} without any flag, "
         f"{1 - limb / len(correct):.2%} without one of the limbs, "
-        f"{refused / len(correct):.2%} refused\n",
+        f"{1 - turned / len(correct):.2%} without one that turns the frontal plane, "
+        f"{refused(correct):.2%} refused\n",
         "| exchanged | flagged (sensitivity) | named rightly | refused | correct records flagged so |",
         "|---|---|---|---|---|",
     ]
     for e in EXCHANGES:
         answers = [x for beats, weights in parts for x in judged(exchanged(beats, e), weights)]
         n = len(answers)
-        wrong = sum(bool(x) and Exchange(electrodes=x).misleads for x in answers)
+        rightly = sum(x is not None and x.electrodes == e for x in answers)
+        wrongly = sum(x is not None and x.electrodes == e for x in correct)
         lines.append(
-            f"| {'-'.join(e)} | {1 - answers.count(()) / n:.1%} | {answers.count(e) / n:.1%} "
-            f"| {wrong / n:.1%} | {correct.count(e) / len(correct):.2%} |"
+            f"| {'-'.join(e)} | {1 - answers.count(None) / n:.1%} | {rightly / n:.1%} "
+            f"| {refused(answers):.1%} | {wrongly / len(correct):.2%} |"
         )
     return "\n".join(lines)
 

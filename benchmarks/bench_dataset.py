@@ -123,8 +123,7 @@ def gather_cast(part: Part) -> Callable[[int], int]:
     def run(epoch: int) -> int:
         order = np.random.default_rng(epoch).permutation(len(part))
         for begin in range(0, len(order), BATCH):
-            for source, target in zip(part.values.views(order[begin : begin + BATCH]), out, strict=False):
-                np.copyto(target, source)
+            part.steps(order[begin : begin + BATCH], out)
         return len(order)
 
     return run
@@ -140,7 +139,7 @@ def ours(part: Part) -> Callable[[int], int]:
 
 
 def gathered(part: Part) -> Callable[[int], int]:
-    """Single windows at random over the whole set, as the trainer takes them from small sets."""
+    """Single windows at random over the whole set, in millivolts."""
     out = np.empty((BATCH, 12, 5000), np.float32)
 
     def run(epoch: int) -> int:
@@ -286,7 +285,7 @@ def main() -> None:
             readers = {
                 "cast limit": cast_limit(values),
                 "cast and scale, resident": cast_and_scale(values),
-                "ours, gathered and cast": gather_cast(part),
+                "ours, Part.steps": gather_cast(part),
                 "ours, read_epoch": ours(part),
                 "ours, Part.millivolts": gathered(part),
                 **dict(peers(folder, values)),

@@ -106,8 +106,8 @@ def _copy(source: Path, target: Path) -> None:
             out.write(piece)
 
 
-def planned(count: int, path: Path) -> Planned:
-    """Join and split as many rows as recordings, two to a patient."""
+def asked(count: int) -> tuple[Wish, KnownRecordings]:
+    """A table of as many rows as recordings, two to a patient, and the recordings."""
     keys = Keys(name=lambda x: hashlib.sha256(x.encode()).hexdigest(), patient=lambda x: x)
     known = KnownRecordings(keys)
     lines = ["file;label;patient"]
@@ -127,7 +127,12 @@ def planned(count: int, path: Path) -> Planned:
         classes=(),
         shares=Shares(validation=0.1, test=0.1, seed=1),
     )
-    return plan(wish, known, path)
+    return wish, known
+
+
+def planned(count: int, path: Path) -> Planned:
+    """Parse, join and split."""
+    return plan(*asked(count), path)
 
 
 async def build(config: BusConfig, folder: Path, dataset_id: str, work_dir: Path) -> dict[str, Any]:
@@ -255,9 +260,13 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.plan:
         with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
-            begin = time.perf_counter()
-            made = planned(chosen.plan, Path(name) / "request")
-            told: Any = {"recordings": made.request.recordings, "seconds": time.perf_counter() - begin}
+            wish, known = asked(chosen.plan)
+            before_mb, begin, cpu_begin = peak_mb(), time.perf_counter(), time.process_time()
+            made = plan(wish, known, Path(name) / "request")
+            told: Any = {**about(), "recordings": made.request.recordings, "load": os.getloadavg()[0]}
+            told["seconds"] = round(time.perf_counter() - begin, 1)
+            told["cpu_seconds"] = round(time.process_time() - cpu_begin, 1)
+            told["mb_before_planning"] = before_mb
             told["request_mb"] = (Path(name) / "request").stat().st_size >> 20
             told["peak_mb"] = peak_mb()
     elif chosen.ask:

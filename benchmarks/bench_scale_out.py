@@ -2,7 +2,10 @@
 
 The recordings are stored and queued first, with no worker running; then one worker process, and for as many
 other recordings two, empty the queue. The rate is that of the results between the first and the last, so
-that starting up does not count. Bus, store and workers share the machine, as on a laptop. Prints JSON.
+that starting up does not count. Bus, store and workers share the machine, as on a laptop: with two cores,
+two workers and the servers' own work cannot reach twice the rate of one. Prints JSON: the rates of each
+round, the ratio of the medians and that of each round (its two rates were taken under about the same load),
+and the load of the machine before each measurement, in which what others run there shows.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -33,7 +37,8 @@ from exchangeai.recording import Recording, to_bytes
 from exchangeai.store import ObjectStore, open_store
 from exchangeai.store.embedded import start_store
 
-RECORDINGS = 1000
+RECORDINGS = 400
+"""Three rounds of one and of two workers take some three minutes on two cores."""
 DISTINCT = 100
 REPEATS = 3
 
@@ -42,8 +47,9 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="exchangeai-bench-") as folder:
         recordings = list(_recordings(Path(folder)))
-        rates = asyncio.run(_measure(Path(folder), recordings))
-    one, two = (sorted(rates[n])[REPEATS // 2] for n in (1, 2))
+        rates, loads = asyncio.run(_measure(Path(folder), recordings))
+    one, two = (statistics.median(rates[n]) for n in (1, 2))
+    each = [b / a for a, b in zip(rates[1], rates[2], strict=True)]
     result = {
         "benchmark": "scale_out",
         **about(),
@@ -51,6 +57,8 @@ def main() -> None:
         "recordings": RECORDINGS,
         "per_second": {str(n): [round(x, 1) for x in found] for n, found in rates.items()},
         "two_to_one": round(two / one, 2),
+        "two_to_one_each_round": [round(x, 2) for x in each],
+        "load_before": {str(n): [round(x, 1) for x in found] for n, found in loads.items()},
     }
     print(json.dumps(result, indent=2))
 
@@ -63,8 +71,12 @@ def _recordings(folder: Path) -> Iterator[Recording]:
             path.unlink()
 
 
-async def _measure(folder: Path, recordings: list[Recording]) -> dict[int, list[float]]:
+async def _measure(
+    folder: Path, recordings: list[Recording]
+) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
+    """(results a second, load before), both by the number of workers."""
     rates: dict[int, list[float]] = {1: [], 2: []}
+    loads: dict[int, list[float]] = {1: [], 2: []}
     with ExitStack() as stack:
         bus_server, store_server = start_bus(folder / "bus"), start_store(folder / "store")
         for server in (bus_server.process, store_server.process):
@@ -83,9 +95,10 @@ async def _measure(folder: Path, recordings: list[Recording]) -> dict[int, list[
             for repeat in range(REPEATS):
                 for workers, found in rates.items():
                     ids = await _queue(bus, store, recordings, f"{repeat}/{workers}")
+                    loads[workers].append(os.getloadavg()[0])
                     found.append(await _emptied(bus, ids, workers, environment, folder))
                     print(f"{workers} workers: {found[-1]:.1f}/s", file=sys.stderr)
-    return rates
+    return rates, loads
 
 
 async def _queue(bus: Bus, store: ObjectStore, recordings: list[Recording], run: str) -> list[str]:

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     health.add_argument("address", help="host:port")
     _add_file_commands(commands)
     _add_import_command(commands)
+    _add_labels_command(commands)
     options = parser.parse_args(arguments)
     if options.command in ("inspect", "convert"):
         from exchangeai import file_commands
@@ -41,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from exchangeai.import_command import import_files
 
         return import_files(options)
+    if options.command == "labels":
+        from exchangeai.label_commands import labels
+
+        return labels(options)
     if options.command == "up":
         # Found by name, so that the kernel does not import the services.
         local = importlib.import_module("services.local")
@@ -87,6 +92,13 @@ def _add_import_command(commands: Any) -> None:
     )
     parser.add_argument("--again", action="store_true", help="send again what the report has as refused")
     _add_reading_options(parser)
+
+
+def _add_labels_command(commands: Any) -> None:
+    parser = commands.add_parser("labels", help="write the label table of a public data set")
+    parser.add_argument("set", choices=names_in("exchangeai.tables.published"))
+    parser.add_argument("source", type=Path, help="what the set publishes: its folder")
+    parser.add_argument("--out", type=Path, help="CSV file to write (default: standard output)")
 
 
 def _add_reading_options(parser: Any) -> None:

@@ -126,6 +126,24 @@ class Facts(Generic[T]):
         """All facts by key, in the order in which they were last changed."""
         return {key: self._decode(data) for key, data in (await self._present()).items()}
 
+    async def each(self, take: Callable[[str, bytes | None], None]) -> None:
+        """Hand on every fact undecoded, in the order in which they were last changed, and hold none.
+
+        A fact that changes meanwhile comes again, None when it is removed, and so does all after a lost
+        connection: `take` must replace what it had under the key.
+        """
+
+        async def attempt() -> None:
+            async with aclosing(follow_bucket(self._js, self._name, None)) as batches:
+                async for batch in batches:
+                    for change in batch.changes:
+                        take(change.key, change.data)
+                    if batch.current:
+                        return
+            raise Unavailable("the message bus forgot a listing of facts halfway")
+
+        await patiently(attempt)
+
     async def _present(self, *, headers_only: bool = False) -> dict[str, bytes]:
         async def attempt() -> dict[str, bytes]:
             known: dict[str, bytes] = {}

@@ -13,7 +13,7 @@ from exchangeai.signal.resample import resample
 from exchangeai.signal.standardise import standardise
 from exchangeai.signal.windows import Windows
 
-PREPROCESSING_VERSION = "2"
+PREPROCESSING_VERSION = "3"
 
 __all__ = [
     "PREPROCESSING_VERSION",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from exchangeai.measurements import LeadAmplitudes
 from exchangeai.signal.delineation import Landmarks
 from exchangeai.signal.median_beat import MedianBeat
+from exchangeai.signal.order import median
 
 ST_AFTER_J_S = 0.06
 """J + 60 ms, what most exercise and bedside systems report."""
@@ -63,4 +64,4 @@ def lead_amplitudes(beat: MedianBeat, leads: Sequence[str], marks: Landmarks) ->
 def _baseline_mv(beat: MedianBeat, begin: float) -> npt.NDArray[np.float32]:
     """The level of each lead in the 16 ms before."""
     at = max(round(begin), 1)
-    return np.median(beat.mv[:, max(at - round(0.016 * beat.rate_hz), 0) : at], axis=1)
+    return median(beat.mv[:, max(at - round(0.016 * beat.rate_hz), 0) : at])

@@ -1,9 +1,9 @@
 """Where the waves of a median beat begin and end, on all leads together.
 
 QRS: all leads' steepness, each over its largest, is one curve; the complex lasts from where it leaves its
-quiet level to where it comes back. P and T: the end of a wave in one lead is where its falling flank has
-become five times less steep than it was at its steepest; over the leads these ends are averaged, weighted by
-the wave's height, and leads that disagree are left out. So one flat or noisy lead decides nothing.
+quiet level to where it comes back. P: the end of a wave in one lead is where its falling flank has become
+five times less steep than it was at its steepest; over the leads these ends are averaged, weighted by the
+wave's height, and leads that disagree are left out. So one flat or noisy lead decides nothing. T: `t_wave`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.signal.median_beat import MedianBeat
+from exchangeai.signal.order import median, percentile
+from exchangeai.signal.smoothing import smoothed
+from exchangeai.signal.t_wave import repolarisation, t_wave
 
 Float32 = npt.NDArray[np.float32]
 Curve = npt.NDArray[np.float64]
 
 QRS_ON, QRS_OFF = 0.05, 0.09
 """Share of the largest steepness above the quiet level."""
-QUIET_S = 0.012
+QUIET_S = 0.020
 """So long the steepness stays below it outside the complex."""
 FLANK_LEFT = 0.2
-"""Of the steepest, where a P or T wave ends (or begins)."""
+"""Of the steepest, where a P wave begins."""
 AGREEING_S = 0.04
 """Leads whose wave ends further from the typical end are left out."""
-MIN_T_MV = 0.03
 MIN_P_MV = 0.02
 """Lower waves on the best lead are not told from what is left of noise in a median beat."""
 MIN_P_CORRELATION = 0.75
@@ -52,10 +54,13 @@ class Landmarks:
 def delineate(beat: MedianBeat) -> Landmarks:
     """The landmarks of a median beat."""
     qrs_on, qrs_off = _qrs(beat)
-    smooth = _smoothed(beat.mv, round(0.024 * beat.rate_hz))
-    base = np.median(beat.mv[:, max(round(qrs_on - 0.03 * beat.rate_hz), 0) : max(round(qrs_on), 1)], axis=1)
-    t_peak, t_off = _t_wave(beat, smooth, base, qrs_on, qrs_off)
+    smooth = smoothed(beat.mv, round(0.024 * beat.rate_hz))
+    after = repolarisation(beat, qrs_on, qrs_off)
+    t_peak, t_off = t_wave(after, None) if after else (None, None)
     p_on, p_peak, p_off = _p_wave(beat, smooth, qrs_on, t_off)
+    # A T wave of several humps is told from a P wave and from flutter only once P waves are known.
+    if after and p_on is not None:
+        t_peak, t_off = t_wave(after, p_on + beat.rr_s * beat.rate_hz)
     return Landmarks(
         qrs_on=qrs_on, qrs_off=qrs_off, t_peak=t_peak, t_off=t_off, p_on=p_on, p_peak=p_peak, p_off=p_off
     )
@@ -65,7 +70,7 @@ def _qrs(beat: MedianBeat) -> tuple[float, float]:
     rate_hz, r = beat.rate_hz, beat.at
     slope = np.gradient(beat.mv, axis=1) * rate_hz
     slope /= np.maximum(np.abs(slope).max(axis=1, keepdims=True), 1)
-    steep = _smoothed(np.sqrt(np.square(slope).mean(axis=0))[None], round(0.012 * rate_hz))[0]
+    steep = smoothed(np.sqrt(np.square(slope).mean(axis=0))[None], round(0.012 * rate_hz))[0]
     first, last = max(r - round(0.1 * rate_hz), 0), r + round(0.1 * rate_hz)
     tall = first + np.flatnonzero(steep[first:last] > 0.5 * steep[first:last].max())
     before = steep[max(r - round(0.2 * rate_hz), 0) : max(r - round(0.07 * rate_hz), 1)]
@@ -78,7 +83,7 @@ def _qrs(beat: MedianBeat) -> tuple[float, float]:
 
 def _quiet(steep: Curve, rest: Curve, top: float, share: float, rate_hz: float) -> int:
     """How many samples from the beginning until the curve stays quiet."""
-    level = float(np.percentile(rest, 20)) if rest.size else 0.0
+    level = float(percentile(rest, 20)) if rest.size else 0.0
     below = steep < level + share * (top - level)
     run = max(round(QUIET_S * rate_hz), 1)
     reach = min(below.size, round(0.12 * rate_hz) + run)
@@ -86,29 +91,6 @@ def _quiet(steep: Curve, rest: Curve, top: float, share: float, rate_hz: float) 
         return reach
     calm = np.lib.stride_tricks.sliding_window_view(below[:reach], run).all(axis=1)
     return int(np.argmax(calm)) if calm.any() else reach - run
-
-
-def _t_wave(
-    beat: MedianBeat, smooth: Float32, base: Float32, qrs_on: float, qrs_off: float
-) -> tuple[float | None, float | None]:
-    rate_hz, stretch = beat.rate_hz, float(np.sqrt(beat.rr_s))
-    first = round(qrs_off + 0.05 * rate_hz)
-    last = min(smooth.shape[1] - round(0.04 * rate_hz), round(qrs_on + 0.52 * stretch * rate_hz))
-    if last - first < 0.08 * rate_hz:
-        return None, None
-    power = np.sqrt(np.square(smooth[:, first:last] - base[:, None]).mean(axis=0))
-    # Where T waves are: the more so the nearer to 0.3 s after the onset at 60/min (Bazett's root of RR).
-    instants = (np.arange(first, last, dtype=np.float64) - qrs_on) / rate_hz / stretch
-    peak = first + int(np.argmax((power - power.min()) * np.exp(-0.5 * ((instants - 0.30) / 0.13) ** 2)))
-    start = max(round(qrs_off + 0.03 * rate_hz), peak - round(0.06 * rate_hz))
-    stop = min(peak + round(0.06 * rate_hz), smooth.shape[1] - round(0.06 * rate_hz))
-    end = min(peak + round(0.22 * rate_hz), smooth.shape[1])
-    if stop <= start:
-        return None, None
-    level = np.median(smooth[:, end - round(0.03 * rate_hz) : end], axis=1)
-    limits = (round(0.16 * rate_hz), AGREEING_S * rate_hz, MIN_T_MV, FLANK_LEFT)
-    found = _wave_end(smooth, (start, stop), level, *limits)
-    return (None, None) if found is None else found
 
 
 def _p_wave(
@@ -132,13 +114,13 @@ def _p_wave(
     start, stop = max(peak - half, first), min(peak + half, last)
     if stop - start < half:
         return none
-    after = np.median(smooth[:, last : round(qrs_on - 0.01 * rate_hz)], axis=1)
+    after = median(smooth[:, last : round(qrs_on - 0.01 * rate_hz)])
     reach = round(0.10 * rate_hz)
     limits = (reach, AGREEING_S * rate_hz, MIN_P_MV)
     off = _wave_end(smooth[:, : round(qrs_on)], (start, stop), after, *limits, P_OFF_FLANK_LEFT)
     size = smooth.shape[1]
     mirrored = smooth[:, ::-1]
-    before = np.median(smooth[:, max(start - half, 0) : max(start - half // 2, 1)], axis=1)
+    before = median(smooth[:, max(start - half, 0) : max(start - half // 2, 1)])
     on = _wave_end(mirrored, (size - stop, size - start), before, *limits, FLANK_LEFT)
     if off is None or on is None:
         return none
@@ -153,12 +135,12 @@ def _consistency(beat: MedianBeat, first: int, last: int) -> float:
     if last - first < 3:
         return 0.0
     size = round(0.024 * beat.rate_hz)
-    each = _smoothed(beat.each_mv[:, :, first:last].reshape(-1, last - first), size)
-    each = (each - each.mean(axis=1, keepdims=True)).reshape(len(beat.mv), -1, last - first)
-    typical = _smoothed(beat.mv[:, first:last], size)
+    each = smoothed(beat.each_mv[:, :, first:last].reshape(-1, last - first), size)
+    each = (each - each.mean(axis=1, keepdims=True)).reshape(-1, len(beat.mv), last - first)
+    typical = smoothed(beat.mv[:, first:last], size)
     typical -= typical.mean(axis=1, keepdims=True)
-    products = np.einsum("lbt,lt->b", each, typical)
-    lengths = np.sqrt(np.square(each).sum(axis=(0, 2)) * np.square(typical).sum())
+    products = np.einsum("blt,lt->b", each, typical)
+    lengths = np.sqrt(np.square(each).sum(axis=(1, 2)) * np.square(typical).sum())
     return float(np.median(products / np.maximum(lengths, 1e-9)))
 
 
@@ -201,11 +183,3 @@ def _weighted_median(x: Curve, weight: Curve) -> float:
     order = np.argsort(x)
     total = np.cumsum(weight[order])
     return float(x[order[np.searchsorted(total, total[-1] / 2)]])
-
-
-def _smoothed(x: Float32, size: int) -> Float32:
-    """Mean over `size` samples (odd) around each; the ends are extended."""
-    half = max(size // 2, 1)
-    padded = np.pad(x, ((0, 0), (half + 1, half)), mode="edge")
-    sums = np.cumsum(padded, axis=1, dtype=np.float64)
-    return ((sums[:, 2 * half + 1 :] - sums[:, : -2 * half - 1]) / (2 * half + 1)).astype(np.float32)

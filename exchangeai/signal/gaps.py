@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,11 @@ def gap_share(samples_mv: npt.NDArray[np.float32]) -> float:
     if samples_mv.size == 0:
         return 1.0
     return float(np.count_nonzero(~np.isfinite(samples_mv)) / samples_mv.size)
+
+
+def has_value(samples_mv: npt.NDArray[np.float32]) -> bool:
+    """Whether any sample is finite; of most leads the first one is."""
+    return samples_mv.size > 0 and (math.isfinite(samples_mv[0]) or bool(np.isfinite(samples_mv).any()))
 
 
 def bridge_gaps(samples_mv: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -19,31 +19,42 @@ _TINY_MV = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class LeadSeconds:
-    """float32 [leads, seconds] each."""
+    """What is known of each second of each lead."""
 
-    span_mv: npt.NDArray[np.float32]
-    """Highest minus lowest sample."""
-    roughness_mv: npt.NDArray[np.float32]
-    """Median roughness of its blocks (see `Blocks`): mains and muscle noise, not the few blocks of a QRS."""
-    step_mv: npt.NDArray[np.float32]
-    """How far its median is from that of the second before or after, whichever is farther: baseline
-    wander."""
-    agreement: npt.NDArray[np.float32]
-    """Correlation (-1 to 1) of when the lead moves with when the other leads do; in a clean ECG all leads
-    move in the QRS. 0 where the lead, or all others, do not move."""
-    constant: npt.NDArray[np.float32]
-    """Share of the second in which the lead stays exactly the same."""
+    figures: npt.NDArray[np.float32]
+    """[5, leads, seconds]: the properties below, in their order."""
+
+    @property
+    def span_mv(self) -> npt.NDArray[np.float32]:
+        """[leads, seconds]: highest minus lowest sample."""
+        return self.figures[0]
+
+    @property
+    def roughness_mv(self) -> npt.NDArray[np.float32]:
+        """[leads, seconds]: median roughness of its blocks (see `Blocks`): mains and muscle noise, not the
+        few blocks of a QRS."""
+        return self.figures[1]
+
+    @property
+    def step_mv(self) -> npt.NDArray[np.float32]:
+        """[leads, seconds]: how far its median is from that of the second before or after, whichever is
+        farther: baseline wander."""
+        return self.figures[2]
+
+    @property
+    def agreement(self) -> npt.NDArray[np.float32]:
+        """[leads, seconds]: correlation (-1 to 1) of when the lead moves with when the other leads do; in a
+        clean ECG all leads move in the QRS. 0 where the lead, or all others, do not move."""
+        return self.figures[3]
+
+    @property
+    def constant(self) -> npt.NDArray[np.float32]:
+        """[leads, seconds]: share of the second in which the lead stays exactly the same."""
+        return self.figures[4]
 
     def of(self, rows: Sequence[int]) -> LeadSeconds:
         """The same of some leads."""
-        at = list(rows)
-        return LeadSeconds(
-            span_mv=self.span_mv[at],
-            roughness_mv=self.roughness_mv[at],
-            step_mv=self.step_mv[at],
-            agreement=self.agreement[at],
-            constant=self.constant[at],
-        )
+        return LeadSeconds(figures=self.figures[:, list(rows)])
 
 
 def lead_seconds(
@@ -52,21 +63,23 @@ def lead_seconds(
     """Summarise blocks by seconds.
 
     `moves` is `relative_movement(blocks)`; `witnesses` [leads] are those whose movements the others are
-    compared
-    with: independent and present.
+    compared with: independent and present.
     """
-    level = median(blocks.seconds(blocks.mean))
-    steps = np.abs(np.diff(level, axis=1))
-    step = np.zeros_like(level)
+    by_second = blocks.seconds(blocks.mean)
+    leads, seconds, _ = by_second.shape
+    figures = np.zeros((5, leads, seconds), np.float32)
+    span, roughness, step, agreement, constant = figures
+    high = np.maximum.reduce(blocks.seconds(blocks.high), axis=-1)
+    np.subtract(high, np.minimum.reduce(blocks.seconds(blocks.low), axis=-1), out=span)
+    roughness[:] = median(blocks.seconds(blocks.roughness))
+    level = median(by_second)
+    steps = np.abs(level[:, 1:] - level[:, :-1])
     step[:, 1:] = steps
     np.maximum(step[:, :-1], steps, out=step[:, :-1])
-    return LeadSeconds(
-        span_mv=blocks.seconds(blocks.high).max(-1) - blocks.seconds(blocks.low).min(-1),
-        roughness_mv=median(blocks.seconds(blocks.roughness)),
-        step_mv=step,
-        agreement=_agreement(blocks, moves, witnesses),
-        constant=blocks.seconds(blocks.constant).mean(-1, dtype=np.float32),
-    )
+    _agreement(blocks.seconds(moves), witnesses, out=agreement)
+    if blocks.constant.any():
+        np.mean(blocks.seconds(blocks.constant), axis=-1, dtype=np.float32, out=constant)
+    return LeadSeconds(figures=figures)
 
 
 def relative_movement(blocks: Blocks) -> npt.NDArray[np.float32]:
@@ -76,21 +89,24 @@ def relative_movement(blocks: Blocks) -> npt.NDArray[np.float32]:
     """
     steep = np.zeros_like(blocks.mean)
     if blocks.mean.shape[1] > 2:
-        np.abs(blocks.mean[:, 2:] - blocks.mean[:, :-2], out=steep[:, 1:-1])
+        inner = steep[:, 1:-1]
+        np.abs(np.subtract(blocks.mean[:, 2:], blocks.mean[:, :-2], out=inner), out=inner)
     at = int(0.9 * (steep.shape[1] - 1))
-    typical = np.partition(steep, at, axis=1)[:, at, None]
-    return np.minimum(steep / (typical + np.float32(_TINY_MV)), np.float32(TALLEST))
+    typical = np.sort(steep, axis=1)[:, at, None]
+    steep /= typical + np.float32(_TINY_MV)
+    return np.minimum(steep, np.float32(TALLEST), out=steep)
 
 
 def _agreement(
-    blocks: Blocks, moves: npt.NDArray[np.float32], witnesses: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
-    voices = moves * witnesses[:, None]
-    own = _centred(blocks.seconds(moves))
-    others = _centred(blocks.seconds(voices.sum(0) - voices))
-    power = (own * own).sum(-1) * (others * others).sum(-1)
-    return (own * others).sum(-1) / np.sqrt(np.maximum(power, np.float32(1e-6)))
-
-
-def _centred(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return values - values.mean(-1, keepdims=True)
+    moves: npt.NDArray[np.float32], witnesses: npt.NDArray[np.bool_], out: npt.NDArray[np.float32]
+) -> None:
+    """Of each lead with the sum of the other witnesses, whose products follow from those with the sum of
+    all: `moves` is [leads, seconds, blocks of a second]."""
+    own = moves - np.add.reduce(moves, axis=-1, keepdims=True) / np.float32(moves.shape[-1])
+    voice = witnesses.astype(np.float32)
+    total = (voice @ own.reshape(len(own), -1)).reshape(own.shape[1:])
+    with_total, with_self = np.vecdot(own, total), np.vecdot(own, own)
+    own_voice = voice[:, None] * with_self
+    with_others = with_total - own_voice
+    of_others = np.vecdot(total, total) - voice[:, None] * (with_total + with_others)
+    np.divide(with_others, np.sqrt(np.maximum(with_self * of_others, np.float32(1e-6))), out=out)

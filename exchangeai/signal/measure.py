@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from exchangeai.measurements import Axes, Intervals, Measurements, Quality
 from exchangeai.signal.amplitudes import axis_deg, lead_amplitudes
 from exchangeai.signal.delineation import Landmarks, delineate
 from exchangeai.signal.filters import zero_phase
 from exchangeai.signal.intervals import intervals
-from exchangeai.signal.median_beat import laid_over, median_beat
+from exchangeai.signal.median_beat import MedianBeat, laid_over, median_beat
+from exchangeai.signal.pacing import without_spikes
 from exchangeai.signal.profiles import PROFILES, Profile
 from exchangeai.signal.quality import usable_leads
 from exchangeai.signal.rhythm import regularity, rr_irregularity
-from exchangeai.signal.rpeaks import find_r_peaks
+from exchangeai.signal.rpeaks import RPeaks, find_r_peaks
 from exchangeai.signal.windows import SAMPLING_RATE_HZ, Windows
+
+Float32 = npt.NDArray[np.float32]
 
 MIN_BEATS = 3
 """Two RR intervals are the least of which a median says something."""
@@ -34,8 +38,11 @@ def measure(windows: Windows, quality: Quality) -> Measurements:
     leads = tuple(x for x in usable if x not in windows.derived)
     if not leads:
         return Measurements(notes=("no lead is usable, so no beats were looked for",))
-    x_mv = windows.continuous_mv(*leads)
-    found = find_r_peaks(x_mv, SAMPLING_RATE_HZ)
+    stored_mv = windows.continuous_mv(*leads)
+    x_mv = without_spikes(stored_mv, SAMPLING_RATE_HZ)
+    found = find_r_peaks(stored_mv, SAMPLING_RATE_HZ)
+    if _on_pulses(found, stored_mv, x_mv):
+        found = find_r_peaks(x_mv, SAMPLING_RATE_HZ)
     used = tuple(leads[i] for i in found.leads)
     times_s = tuple(round(float(x), 3) for x in found.samples / SAMPLING_RATE_HZ)
     if len(times_s) < MIN_BEATS:
@@ -49,11 +56,10 @@ def measure(windows: Windows, quality: Quality) -> Measurements:
         rr_irregularity=rr_irregularity(rr),
         regularity=regularity(rr),
     )
-    rows = x_mv[list(found.leads)]
-    beat = median_beat(zero_phase(rows, SAMPLING_RATE_HZ, BAND), SAMPLING_RATE_HZ, found.samples)
-    if beat is None:
+    delineated = landmarks(x_mv, found)
+    if delineated is None:
         return replace(counted, notes=("no intervals: there are not two whole beats of one shape",))
-    marks = delineate(beat)
+    beat, marks = delineated
     timed = intervals(beat, marks)
     # Heights need the whole band that is measured: 40 Hz would cut the tips of R waves.
     full = laid_over(beat, zero_phase(x_mv, SAMPLING_RATE_HZ, PROFILES["measure"]))
@@ -70,6 +76,28 @@ def measure(windows: Windows, quality: Quality) -> Measurements:
         beats_used=int(beat.beats.size),
         notes=(*_absent_intervals(timed), *_absent_axes(axes, leads)),
     )
+
+
+def _on_pulses(found: RPeaks, stored_mv: Float32, without_mv: Float32) -> bool:
+    """Whether most beats are a pacemaker's pulses, not the complexes after them.
+
+    Where they are not, the pulses help: without them an atrial one, which is often too smooth to be taken
+    out, may stand as high as the complexes.
+    """
+    if stored_mv is without_mv or not found.samples.size:
+        return False
+    changed = (stored_mv[:, found.samples] != without_mv[:, found.samples]).any(axis=0)
+    return float(changed.mean()) > 0.5
+
+
+def landmarks(x_mv: Float32, found: RPeaks) -> tuple[MedianBeat, Landmarks] | None:
+    """The median beat of finite float32 [leads, samples] at 500 Hz, mV, and where its waves begin and end.
+
+    None with fewer than two whole beats of one shape.
+    """
+    rows = zero_phase(x_mv[list(found.leads)], SAMPLING_RATE_HZ, BAND)
+    beat = median_beat(rows, SAMPLING_RATE_HZ, found.samples)
+    return None if beat is None else (beat, delineate(beat))
 
 
 def _t_on(marks: Landmarks) -> float | None:

@@ -6,13 +6,18 @@ docs/quality.md says what each flag means, where its limit comes from and how we
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import lru_cache
+
+import numpy as np
+
 from exchangeai.leads import STANDARD_12
 from exchangeai.measurements import LeadQuality, Quality, Verdict
 from exchangeai.recording import Recording
 from exchangeai.signal.acceptability import acceptable_probability
 from exchangeai.signal.lead_faults import UNUSABLE, faults, unit_problem
 from exchangeai.signal.lead_pairs import LIMB_RESIDUAL_MV
-from exchangeai.signal.reversal import exchanged_electrodes
+from exchangeai.signal.reversal import Exchange, exchanged_electrodes
 from exchangeai.signal.survey import INDEPENDENT, Survey, survey
 from exchangeai.signal.windows import Windows
 
@@ -39,10 +44,11 @@ def assess(recording: Recording, windows: Windows) -> Quality:
     """Judge a recording; `windows` says which leads are missing or derived.
 
     NOT_ANALYSABLE: fewer than 6 usable leads, shorter than 2 s, sampled below 50 Hz, amplitudes that
-    mean a wrong unit, or limb electrodes exchanged so that the frontal plane is wrong. LIMITED: a lead is
-    missing or unusable, has gaps or repeats another, other electrodes seem exchanged, the recording is
-    shorter than 5 s, or people would probably not accept its signal. Noise of single leads and the other
-    flags alone are no objection. A derived lead has the flags of I and II, and `derived`.
+    mean a wrong unit, or limb electrodes very probably exchanged so that the frontal plane is wrong.
+    LIMITED: a lead is missing or unusable, has gaps or repeats another, another exchange of electrodes is
+    suspected, the recording is shorter than 5 s, or people would probably not accept its signal. Noise of
+    single leads and the other flags alone are no objection. A derived lead has the flags of I and II, and
+    `derived`.
     """
     seen = survey(recording)
     if seen is None:
@@ -61,22 +67,33 @@ def assess(recording: Recording, windows: Windows) -> Quality:
     exchange = None if checked is None else exchanged_electrodes(checked, seen.block_rate_hz)
     cautions = _cautions(recording, leads, seen, None if refusals else probability)
     if exchange:
-        which = "limb electrodes" if exchange.of_limbs else "chest electrodes"
-        named = f"{which} seem to be exchanged, most likely {' and '.join(exchange.electrodes)}"
-        (refusals if exchange.misleads else cautions).append(named)
+        refused = exchange.misleads and exchange.probable
+        (refusals if refused else cautions).append(_in_words(exchange))
     verdict = Verdict.NOT_ANALYSABLE if refusals else Verdict.LIMITED if cautions else Verdict.ANALYSABLE
     return Quality(
         verdict=verdict,
         reasons=(*refusals, *cautions),
-        leads=tuple(LeadQuality(lead=name, flags=leads[name]) for name in STANDARD_12),
+        leads=tuple(_lead_quality(name, leads[name]) for name in STANDARD_12),
         flags=(*_record_flags(recording, seen, unit is not None), *([exchange.flag] if exchange else [])),
         acceptable_probability=round(probability, 3),
     )
 
 
+@lru_cache(maxsize=256)
+def _lead_quality(lead: str, flags: tuple[str, ...]) -> LeadQuality:
+    """One object for all recordings: most leads have no flags."""
+    return LeadQuality(lead=lead, flags=flags)
+
+
 def usable_leads(quality: Quality) -> tuple[str, ...]:
     """Leads that are neither missing nor flat nor saturated nor loose, in tensor order."""
     return tuple(x.lead for x in quality.leads if not UNUSABLE.intersection(x.flags))
+
+
+def _in_words(exchange: Exchange) -> str:
+    which = "limb electrodes" if exchange.of_limbs else "chest electrodes"
+    seem = "seem to be" if exchange.probable else "may be"
+    return f"{which} {seem} exchanged, most likely {' and '.join(exchange.electrodes)}"
 
 
 def _lead_flags(windows: Windows, seen: Survey, wrong_unit: bool) -> dict[str, tuple[str, ...]]:
@@ -105,7 +122,7 @@ def _record_flags(recording: Recording, seen: Survey, wrong_unit: bool) -> tuple
 def _refusals(
     recording: Recording, flags: dict[str, tuple[str, ...]], unit: str | None, seen: Survey
 ) -> list[str]:
-    gone = {n for n, absent in zip(STANDARD_12, seen.absent, strict=True) if absent > UNUSABLE_GAP_SHARE}
+    gone = {STANDARD_12[i] for i in np.flatnonzero(seen.absent > UNUSABLE_GAP_SHARE)}
     if not gone.intersection({"I", "II"}):
         gone -= {n for n, f in flags.items() if "derived" in f}
     usable = [n for n, f in flags.items() if not UNUSABLE.intersection(f) and n not in gone]
@@ -126,19 +143,19 @@ def _refusals(
 def _cautions(
     recording: Recording, flags: dict[str, tuple[str, ...]], seen: Survey, probability: float | None
 ) -> list[str]:
-    def having(flag: str) -> str:
-        return ", ".join(n for n, f in flags.items() if flag in f and "derived" not in f)
+    having: defaultdict[str, list[str]] = defaultdict(list)
+    for lead, found in flags.items():
+        for flag in () if "derived" in found else found:
+            having[flag].append(lead)
 
-    reasons = [
-        f"{flag.replace('_', ' ')}: {having(flag)}"
-        for flag in ("missing", "flat", "saturated", "lead_off", "gaps")
-        if having(flag)
-    ]
+    def named(among: tuple[str, ...]) -> list[str]:
+        return [f"{x.replace('_', ' ')}: {', '.join(having[x])}" for x in among if x in having]
+
+    reasons = named(("missing", "flat", "saturated", "lead_off", "gaps"))
     reasons += [f"{STANDARD_12[a]} and {STANDARD_12[b]} are the same signal" for a, b in seen.same]
     if MIN_DURATION_S <= recording.duration_s < SHORT_DURATION_S:
         reasons.append(f"the recording lasts only {recording.duration_s:.1f} s")
     if probability is not None and probability < ACCEPTABLE:
-        noisy = [x for x in ("baseline_wander", "mains_noise", "muscle_noise") if having(x)]
-        named = "; ".join(f"{x.replace('_', ' ')}: {having(x)}" for x in noisy)
-        reasons.append("people would probably record it again" + (f" ({named})" if named else ""))
+        noises = "; ".join(named(("baseline_wander", "mains_noise", "muscle_noise")))
+        reasons.append("people would probably record it again" + (f" ({noises})" if noises else ""))
     return reasons

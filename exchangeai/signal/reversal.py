@@ -9,9 +9,10 @@ sensitivity and specificity on other patients. docs/quality.md has the figures.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,16 @@ WAVES = ((2, 10), (11, 18), (19, 37))
 """Blocks of the beat that hold P, QRS, and ST with T."""
 STEPS = (2, 5, 8, 11, 13, 14, 15, 16, 18, 23, 28, 33, LENGTH)
 """Bounds of the stretches in which the course of each lead is kept: finer in the QRS."""
+PROBABLE = 3.0
+"""Score, a logarithm of odds, from which an exchange is very probable: odds twenty times those from which it
+is flagged. docs/quality.md has sensitivity and specificity at both limits."""
 FAINT = 0.05
 """Part of the beat's mean amplitude below which a wave says nothing about its direction."""
 MIN_BLOCK_RATE_HZ, MAX_BLOCK_RATE_HZ = 45.0, 55.0
 """The stretches are counted in blocks of 20 ms."""
 
 _PAIRS = np.triu_indices(8)
+_LEADS = np.arange(8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,9 @@ class Exchange:
 
     electrodes: tuple[str, ...]
     """`RA LA`; three that went round: `RA LA LL` when RA holds what LA should, LA what LL should."""
+
+    probable: bool = False
+    """Far beyond the limit from which it is suspected."""
 
     @property
     def flag(self) -> str:
@@ -84,16 +92,22 @@ def exchanged_electrodes(
         return None
     fitted = weights or stored_weights()
     scores = fitted.scores(beat_mv[None])[0]
-    best = int(scores.argmax())
-    if scores[best] <= 0:
+    if scores.max() <= 0:
         return None
+    named = fitted.exchanges[_named(beat_mv, scores, fitted)]
+    same_kind = [i for i, x in enumerate(fitted.exchanges) if x.misleads == named.misleads]
+    return replace(named, probable=bool(scores[same_kind].max() >= PROBABLE))
+
+
+def _named(beat_mv: npt.NDArray[np.float32], scores: npt.NDArray[np.float64], fitted: Weights) -> int:
+    best = int(scores.argmax())
     # With the right leg's electrode on an arm a lead is lost, which cannot be undone.
     possible = [i for i in np.flatnonzero(scores > 0) if "RL" not in fitted.exchanges[i].electrodes]
     if "RL" in fitted.exchanges[best].electrodes or len(possible) == 1:
-        return fitted.exchanges[best]
+        return best
     matrices = np.stack([exchange_matrix(fitted.exchanges[i].electrodes) for i in possible])
     undone = np.linalg.inv(matrices).astype(np.float32) @ beat_mv
-    return fitted.exchanges[possible[int(fitted.scores(undone).max(1).argmin())]]
+    return int(possible[int(fitted.scores(undone).max(1).argmin())])
 
 
 def exchange_matrix(electrodes: tuple[str, ...]) -> npt.NDArray[np.float32]:
@@ -123,17 +137,28 @@ def beat_features(beats_mv: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     The course of each lead in twelve stretches; and for P, QRS and T the correlation of each lead with each
     (near 0 where a wave is faint) and the logarithm of its amplitude.
     """
-    scale = np.sqrt(np.square(beats_mv).mean((1, 2), keepdims=True))
-    beats = np.asarray(beats_mv / np.maximum(scale, np.float32(1e-6)), np.float64)
-    parts = [np.add.reduceat(beats, STEPS[:-1], axis=2) / np.diff(STEPS)]
-    parts[0] = parts[0].reshape(len(beats), -1)
-    for start, stop in WAVES:
-        wave = beats[:, :, start:stop]
-        products = wave @ wave.transpose(0, 2, 1)
-        size = np.sqrt(np.diagonal(products, axis1=1, axis2=2)) + FAINT
-        correlation = products / (size[:, :, None] * size[:, None, :])
-        parts += [correlation[:, _PAIRS[0], _PAIRS[1]], np.log(size)]
-    return np.concatenate(parts, axis=1)
+    beats = np.asarray(beats_mv, np.float64)
+    flat = beats.reshape(len(beats), -1)
+    scale = np.sqrt(np.vecdot(flat, flat) / flat.shape[1])
+    beats = beats / np.maximum(scale, 1e-6)[:, None, None]
+    courses, in_wave = _cuts()
+    waves = beats[:, None] * in_wave[:, None]
+    products = waves @ waves.transpose(0, 1, 3, 2)
+    size = np.sqrt(products[..., _LEADS, _LEADS]) + FAINT
+    correlation = products[..., _PAIRS[0], _PAIRS[1]]
+    correlation /= size[..., _PAIRS[0]] * size[..., _PAIRS[1]]
+    of_waves = np.concatenate([correlation, np.log(size)], axis=2)
+    return np.concatenate(
+        [(beats @ courses).reshape(len(beats), -1), of_waves.reshape(len(beats), -1)], axis=1
+    )
+
+
+@lru_cache(maxsize=1)
+def _cuts() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """[37, 12] that averages over the stretches of `STEPS`, and [3, 37] that is 1 within each wave."""
+    at = np.arange(LENGTH)
+    courses = [((at >= a) & (at < b)) / (b - a) for a, b in pairwise(STEPS)]
+    return np.stack(courses, axis=1), np.stack([(at >= a) & (at < b) for a, b in WAVES]).astype(np.float64)
 
 
 @lru_cache(maxsize=1)

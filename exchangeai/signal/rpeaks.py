@@ -18,6 +18,7 @@ from scipy import signal as _untyped  # pyright: ignore[reportMissingTypeStubs]
 
 from exchangeai.signal.filters import zero_phase
 from exchangeai.signal.gaps import bridge_gaps
+from exchangeai.signal.order import median, percentile
 from exchangeai.signal.profiles import Profile
 
 _peaks: Any = _untyped
@@ -118,8 +119,8 @@ def _search(x: Float32, rate_hz: float) -> tuple[Int64, list[int]]:
 def _first_weights(energy: Float32, rate_hz: float) -> Float32:
     """Before any beat is known: the typical largest deflection in two seconds against the median one."""
     largest = np.sqrt(_by_window(energy, round(LEVEL_WINDOW_S * rate_hz)).max(axis=-1))
-    level = np.percentile(largest, TYPICAL_PERCENTILE, axis=-1)
-    typical = np.sqrt(np.median(energy, axis=-1))
+    level = percentile(largest, TYPICAL_PERCENTILE)
+    typical = np.sqrt(median(energy))
     contrast = np.clip((level / (typical + 1e-4) - 4) / 10, 0, 1)
     return np.where(level > MIN_LEVEL_MV, contrast / np.maximum(level, MIN_LEVEL_MV), 0).astype(np.float32)
 
@@ -128,13 +129,13 @@ def _weights(energy: Float32, peaks: Int64, rate_hz: float) -> Float32:
     """How far the complexes of each lead stand out from the rest of it, over their height."""
     half = round(0.06 * rate_hz)
     around = np.clip(peaks[:, None] + np.arange(-half, half), 0, energy.shape[1] - 1)
-    height = np.sqrt(np.median(energy[:, around].max(axis=-1), axis=-1))
+    height = np.sqrt(median(energy[:, around].max(axis=-1)))
     resting = np.ones(energy.shape[1], bool)
     resting[np.clip(peaks[:, None] + np.arange(-2 * half, 2 * half), 0, resting.size - 1)] = False
     rest = energy[:, resting]
     window = round(0.25 * rate_hz)
     if rest.shape[1] >= window:
-        seldom = np.sqrt(np.percentile(_by_window(rest, window).max(axis=-1), 90, axis=-1))
+        seldom = np.sqrt(percentile(_by_window(rest, window).max(axis=-1), 90))
     else:
         seldom = np.zeros(len(energy))
     snr = np.where(height > MIN_LEVEL_MV, height / np.maximum(seldom, 1e-3), 0)
@@ -152,8 +153,8 @@ def _calm_energy(energy: Float32, weights: Float32, rate_hz: float) -> Float32:
     block = max(round(CALM_BLOCK_S * rate_hz), 1)
     window = block * round(CALM_S / CALM_BLOCK_S)
     blocks = _by_window(energy, window)[..., : window // block * block]
-    restless = np.median(blocks.reshape(*blocks.shape[:2], -1, block).max(axis=-1), axis=-1)
-    usual = np.maximum(np.median(restless, axis=-1, keepdims=True), np.float32(MIN_LEVEL_MV**2))
+    restless = median(blocks.reshape(*blocks.shape[:2], -1, block).max(axis=-1))
+    usual = np.maximum(median(restless)[:, None], np.float32(MIN_LEVEL_MV**2))
     share = np.square(weights)[:, None] * np.square(usual / np.maximum(restless, usual))
     share *= np.square(weights).sum() / share.sum(axis=0)
     total = np.empty(energy.shape[1], np.float32)
@@ -173,7 +174,9 @@ def _by_window(x: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.floatin
 def _deflection(energy: Float32, rate_hz: float, width_s: float) -> npt.NDArray[np.float64]:
     """Root mean square around each sample of [samples], float64 [samples]."""
     size = max(round(width_s * rate_hz), 1)
-    sums = np.cumsum(np.pad(energy.astype(np.float64), (size - size // 2, size // 2)))
+    sums = np.zeros(energy.size + size)
+    np.cumsum(energy, dtype=np.float64, out=sums[size - size // 2 : sums.size - size // 2])
+    sums[sums.size - size // 2 :] = sums[sums.size - size // 2 - 1]
     return np.sqrt(np.maximum(sums[size:] - sums[:-size], 0) / size)
 
 
@@ -184,8 +187,8 @@ def _beats(curve: npt.NDArray[np.float64], rate_hz: float) -> Int64:
     window = round(LEVEL_WINDOW_S * rate_hz)
     largest = _by_window(curve, window).max(axis=-1)
     padded = np.pad(largest, 2, mode="reflect" if largest.size > 2 else "edge")
-    nearby = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=-1)
-    typical = np.percentile(largest, TYPICAL_PERCENTILE)
+    nearby = median(np.lib.stride_tricks.sliding_window_view(padded, 5))
+    typical = percentile(largest, TYPICAL_PERCENTILE)
     level = np.clip(nearby, LOWEST_LEVEL * typical, 2 * typical)
     at = np.minimum(candidates // window, level.size - 1)
     tall = candidates[curve[candidates] > THRESHOLD * level[at]]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from exchangeai.errors import InvalidArgument
 from exchangeai.leads import STANDARD_12, derive_limb_leads
 from exchangeai.recording import Lead, Recording
-from exchangeai.signal.gaps import bridge_gaps, gaps_at
+from exchangeai.signal.gaps import bridge_gaps, gaps_at, has_value
 from exchangeai.signal.resample import resample
 from exchangeai.signal.windows import SAMPLING_RATE_HZ, WINDOW_SAMPLES, Windows, cut
 
@@ -26,38 +26,43 @@ def standardise(recording: Recording, stride_samples: int = WINDOW_SAMPLES) -> W
     absent; a lead without any value counts as absent. Raises InvalidArgument when none of the twelve
     standard leads is there, a rate is impossible, or the stride is not within 1 and 5000.
     """
-    leads: dict[str, Lead] = {}
-    for name in STANDARD_12:
-        lead = recording.ecg_lead(name)
-        # What a reader derived is derived again here, at 500 Hz, so that the windows say so.
-        if lead is not None and not lead.derived and np.isfinite(lead.samples).any():
-            leads[name] = lead
+    # What a reader derived is derived again here, at 500 Hz, so that the windows say so.
+    first: dict[str, Lead] = {}
+    for lead in recording.ecg_leads:
+        first.setdefault(lead.name, lead)
+    stored = {x: first[x] for x in STANDARD_12 if x in first and not first[x].derived}
+    leads = {name: lead for name, lead in stored.items() if has_value(lead.samples)}
     if not leads:
         found = ", ".join(x.name[:16] for x in recording.leads[:12]) or "none"
         raise InvalidArgument(
             f"none of the twelve standard leads has a signal in millivolts (leads found: {found}); state "
             "`leads` and `unit` when uploading if the file does not"
         )
-    signals = _resampled(leads)
+    signals, whole = _resampled(leads)
     derived = derive_limb_leads(signals)
+    longest = max(x.size for x in signals.values())
     return cut(
         {**signals, **derived},
         derived=tuple(n for n in STANDARD_12 if n in derived),
-        absent=_absent(leads, max(x.size for x in signals.values()), tuple(derived)),
+        absent={} if whole else _absent(leads, longest, tuple(derived)),
         stride_samples=stride_samples,
     )
 
 
-def _resampled(leads: dict[str, Lead]) -> dict[str, npt.NDArray[np.float32]]:
-    """At 500 Hz; leads of one rate and length go together."""
+def _resampled(leads: dict[str, Lead]) -> tuple[dict[str, npt.NDArray[np.float32]], bool]:
+    """At 500 Hz, leads of one rate and length together; and whether all are that and have no gaps."""
     alike: defaultdict[tuple[float, int], list[str]] = defaultdict(list)
     for name, lead in leads.items():
         alike[lead.sampling_rate_hz, lead.samples.size].append(name)
+    whole = len(alike) == 1
     out: dict[str, npt.NDArray[np.float32]] = {}
     for (rate_hz, _), names in alike.items():
-        bridged = bridge_gaps(np.stack([leads[x].samples for x in names]))
-        out.update(zip(names, resample(bridged, rate_hz, SAMPLING_RATE_HZ), strict=True))
-    return out
+        stored = np.array([leads[x].samples for x in names], np.float32)
+        bridged = bridge_gaps(stored)
+        whole = whole and bridged is stored
+        at_500_hz = bridged if rate_hz == SAMPLING_RATE_HZ else resample(bridged, rate_hz, SAMPLING_RATE_HZ)
+        out.update(zip(names, at_500_hz, strict=True))
+    return out, whole
 
 
 def _absent(

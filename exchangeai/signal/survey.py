@@ -27,10 +27,14 @@ STRETCH_S = 60
 """Seconds that are looked at together: a day of twelve leads does not fit into memory several times."""
 INDEPENDENT = tuple(STANDARD_12.index(x) for x in ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6"))
 """Rows of the leads that do not follow from others."""
+_INDEPENDENT = list(INDEPENDENT)
 BEYOND_MV = 1e6
 """1 kV. What is beyond is garbage, and its square would be infinite."""
 MIN_RAIL_MV = 1.0
 """No amplifier's limit lies nearer to the baseline, but the lowest line of a lead that only goes up does."""
+MAINS_ROUGHNESS_MV = 0.05
+"""A lead with 0.05 mV of mains, from where it counts, goes up and down by more than that in every 20 ms, at
+500 Hz by three times as much: smoother leads need not be looked at."""
 FLAT_RUN_S = 1.0
 """Samples that stay the same for 1 s or more are no ECG but a loose electrode (the criterion of several
 entries to the CinC 2011 quality challenge)."""
@@ -52,7 +56,7 @@ class Survey:
     saturated: npt.NDArray[np.float32]
     """Share of time at the largest or smallest value."""
     mains_mv: npt.NDArray[np.float32]
-    """Amplitude of 50 or 60 Hz."""
+    """Amplitude of 50 or 60 Hz; 0 in leads that are too smooth for 0.05 mV of it."""
     spikes: int
     """Spikes of a pacemaker."""
     same: tuple[tuple[int, int], ...]
@@ -70,6 +74,9 @@ def survey(recording: Recording) -> Survey | None:
     """Look over the twelve standard leads; None when none of them has a value."""
     named = {x.name: x for x in reversed(recording.ecg_leads) if not x.derived}
     leads = [named.get(name) for name in STANDARD_12]
+    alike = _alike(leads, recording.duration_s)
+    if alike is not None:
+        return _stretch(*alike)
     absent = _absent_shares(leads, recording.duration_s)
     if (absent == 1).all():
         return None
@@ -77,6 +84,29 @@ def survey(recording: Recording) -> Survey | None:
     rate_hz = max(x.sampling_rate_hz for x in leads if x is not None)
     parts = [_stretch(x, rate_hz, absent) for x in _stretches(leads, rate_hz)]
     return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _alike(
+    leads: list[Lead | None], duration_s: float
+) -> tuple[npt.NDArray[np.float32], float, npt.NDArray[np.float32]] | None:
+    """What `_stretch` takes, of leads of one rate that are whole, finite and no longer than a stretch, as
+    nearly all are; None of others."""
+    there = [(i, x) for i, x in enumerate(leads) if x is not None]
+    if not there:
+        return None
+    rate_hz, size = there[0][1].sampling_rate_hz, there[0][1].samples.size
+    if duration_s > STRETCH_S or size < duration_s * rate_hz - 0.5 or size == 0:
+        return None
+    values, absent = np.zeros((len(leads), size), np.float32), np.ones(len(leads), np.float32)
+    for i, lead in there:
+        if lead.sampling_rate_hz != rate_hz or lead.samples.size != size:
+            return None
+        values[i] = lead.samples
+        absent[i] = 0
+    # A sum of squares that is neither infinite nor more than this has no term that is.
+    with np.errstate(over="ignore", invalid="ignore"):
+        tame = float(np.dot(values.ravel(), values.ravel())) < BEYOND_MV**2
+    return (values, rate_hz, absent) if tame else None
 
 
 def _absent_shares(leads: list[Lead | None], duration_s: float) -> npt.NDArray[np.float32]:
@@ -126,19 +156,19 @@ def _stretch(values: npt.NDArray[np.float32], rate_hz: float, absent: npt.NDArra
     present = absent < 1
     blocks = blocks_of(values, rate_hz)
     witnesses = np.zeros(len(values), np.bool_)
-    witnesses[list(INDEPENDENT)] = present[list(INDEPENDENT)]
+    witnesses[_INDEPENDENT] = present[_INDEPENDENT]
     moves = relative_movement(blocks)
     seconds = lead_seconds(blocks, moves, witnesses)
     constant = blocks.constant
-    moving = present & (constant.mean(1) < 1)
-    complete = bool(moving[list(INDEPENDENT)].all())
+    moving = present & ~np.logical_and.reduce(constant, axis=1)
+    complete = bool(moving[_INDEPENDENT].all())
     return Survey(
         present=present,
         absent=absent,
         seconds=seconds,
         flat=_flat_share(constant, round(FLAT_RUN_S * blocks.rate_hz)),
         saturated=_saturated_share(blocks),
-        mains_mv=mains_amplitude_mv(values, rate_hz),
+        mains_mv=_mains(values, seconds, rate_hz),
         spikes=pacing_spikes(values[witnesses], rate_hz).size,
         same=tuple(same_leads(blocks, moving)),
         limb_residual_mv=limb_residual_mv(blocks, present),
@@ -150,10 +180,14 @@ def _stretch(values: npt.NDArray[np.float32], rate_hz: float, absent: npt.NDArra
 def _flat_share(constant: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[np.float32]:
     """Share of blocks in runs of about `shortest` constant ones; the ends of a run fall within blocks."""
     shares = np.zeros(len(constant), np.float32)
+    if not constant.any():
+        return shares
     count = constant.shape[1]
+    padded = np.zeros(count + 2, np.bool_)
     shortest = min(max(1, shortest - 2), count)
-    for row in np.flatnonzero(constant.sum(1) >= shortest):
-        edges = np.flatnonzero(np.diff(constant[row], prepend=False, append=False))
+    for row in np.flatnonzero(np.add.reduce(constant, axis=1) >= shortest):
+        padded[1:-1] = constant[row]
+        edges = np.flatnonzero(padded[1:] != padded[:-1])
         lengths = edges[1::2] - edges[::2]
         shares[row] = lengths[lengths >= shortest].sum() / count
     return shares
@@ -162,12 +196,28 @@ def _flat_share(constant: npt.NDArray[np.bool_], shortest: int) -> npt.NDArray[n
 def _saturated_share(blocks: Blocks) -> npt.NDArray[np.float32]:
     """An amplifier at its limit repeats its largest or smallest value; a true R peak stays there for one or
     two samples, so blocks of fewer than three must have an equal neighbour."""
-    still = blocks.high == blocks.low if blocks.samples_per_block > 2 else blocks.constant
-    level = median(blocks.mean)[:, None]
-    at = np.zeros(still.shape, np.bool_)
-    for extreme in (blocks.high.max(1, keepdims=True), blocks.low.min(1, keepdims=True)):
-        at |= (blocks.mean == extreme) & (np.abs(extreme - level) > MIN_RAIL_MV)
-    return (still & at).mean(1, dtype=np.float32)
+    still = blocks.still if blocks.samples_per_block > 2 else blocks.constant
+    shares = np.zeros(len(still), np.float32)
+    extremes = (
+        np.maximum.reduce(blocks.high, axis=1, keepdims=True),
+        np.minimum.reduce(blocks.low, axis=1, keepdims=True),
+    )
+    at = [still & (blocks.mean == x) for x in extremes]
+    rows = np.flatnonzero(np.logical_or.reduce(at[0] | at[1], axis=1))
+    if rows.size:
+        level = median(blocks.mean[rows])[:, None]
+        far = [a[rows] & (np.abs(x[rows] - level) > MIN_RAIL_MV) for a, x in zip(at, extremes, strict=True)]
+        shares[rows] = (far[0] | far[1]).mean(1)
+    return shares
+
+
+def _mains(values: npt.NDArray[np.float32], seconds: LeadSeconds, rate_hz: float) -> npt.NDArray[np.float32]:
+    """Amplitude of mains in the leads that are rough enough to have any that counts."""
+    amplitude = np.zeros(len(values), np.float32)
+    rough = np.maximum.reduce(seconds.roughness_mv, axis=1) > MAINS_ROUGHNESS_MV
+    if rough.any():
+        amplitude[rough] = mains_amplitude_mv(values[rough], rate_hz)
+    return amplitude
 
 
 def _joined(parts: list[Survey]) -> Survey:
@@ -180,13 +230,7 @@ def _joined(parts: list[Survey]) -> Survey:
     return Survey(
         present=parts[0].present,
         absent=parts[0].absent,
-        seconds=LeadSeconds(
-            span_mv=np.concatenate([x.seconds.span_mv for x in parts], axis=1),
-            roughness_mv=np.concatenate([x.seconds.roughness_mv for x in parts], axis=1),
-            step_mv=np.concatenate([x.seconds.step_mv for x in parts], axis=1),
-            agreement=np.concatenate([x.seconds.agreement for x in parts], axis=1),
-            constant=np.concatenate([x.seconds.constant for x in parts], axis=1),
-        ),
+        seconds=LeadSeconds(figures=np.concatenate([x.seconds.figures for x in parts], axis=2)),
         flat=mean([x.flat for x in parts]),
         saturated=mean([x.saturated for x in parts]),
         mains_mv=mean([x.mains_mv for x in parts]),

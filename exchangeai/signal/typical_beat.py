@@ -18,21 +18,32 @@ LEVEL = 0.4
 """A QRS moves the leads at least this much compared with the steepest second in fifty blocks."""
 MIN_BEATS = 3
 
+_WINDOW = np.arange(-BEFORE, AFTER + 1)
+
 
 def beat_blocks(moves: npt.NDArray[np.float32], witnesses: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Blocks in which the leads together are steepest: one for each QRS.
 
     `moves` is `relative_movement` [leads, blocks], `witnesses` [leads] are those that count.
     """
-    total = moves[witnesses].sum(0)
+    total: npt.NDArray[np.float32] = witnesses.astype(np.float32) @ moves
     if total.size < 2 * REFRACTORY + 1:
         return np.empty(0, np.int64)
-    padded = np.zeros(total.size + 2 * REFRACTORY, np.float32)
-    padded[REFRACTORY:-REFRACTORY] = total
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * REFRACTORY + 1).max(1)
     steepest = int(0.98 * (total.size - 1))
-    tall = LEVEL * np.partition(total, steepest)[steepest]
-    return np.flatnonzero((total == around) & (total > tall))
+    tall = LEVEL * np.sort(total)[steepest]
+    return np.flatnonzero((total == _highest_around(total)) & (total > tall))
+
+
+def _highest_around(total: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Maximum within `REFRACTORY` blocks to either side, from maxima over 2, 4, 8 and so on."""
+    width, out = 2 * REFRACTORY + 1, np.zeros(total.size + 2 * REFRACTORY, np.float32)
+    out[REFRACTORY:-REFRACTORY] = total
+    over = 1
+    while over < width:
+        shift = min(over, width - over)
+        out = np.maximum(out[:-shift], out[shift:])
+        over += shift
+    return out
 
 
 def typical_beat(
@@ -46,6 +57,6 @@ def typical_beat(
     at = at[(at >= BEFORE) & (at < blocks.mean.shape[1] - AFTER)]
     if at.size < MIN_BEATS:
         return None
-    beats = blocks.mean[list(rows)][:, at[:, None] + np.arange(-BEFORE, AFTER + 1)]
+    beats = blocks.mean[np.array(rows)[:, None, None], at[:, None] + _WINDOW]
     beats -= median(beats)[:, :, None]
     return median(beats.transpose(0, 2, 1))

@@ -97,16 +97,19 @@ def cut(
     if length == 0:
         raise EmptyFile("the recording has no samples in any of the twelve standard leads")
     starts = _starts(length, stride_samples)
-    peak_uv = max(float(max(x.max(initial=0), -x.min(initial=0))) for x in leads_mv.values()) * 1000
-    uv_per_lsb = max(FINEST_UV_PER_LSB, float(np.ceil(peak_uv / np.iinfo(np.int16).max)))
     values = np.zeros((len(starts), len(STANDARD_12), WINDOW_SAMPLES), np.int16)
-    for row, name in enumerate(STANDARD_12):
-        if name in leads_mv:
-            steps = leads_mv[name] * np.float32(1000 / uv_per_lsb)
-            steps = np.rint(steps, out=steps).astype(np.int16)
-            for window, start in zip(values, starts, strict=True):
-                part = steps[start : start + WINDOW_SAMPLES]
-                window[row, : part.size] = part
+    mv = np.empty(values.shape[1:], np.float32)
+    uv_per_lsb = FINEST_UV_PER_LSB
+    # Without holding the whole recording twice; the step is known when the largest value is.
+    for start in starts:
+        _take(leads_mv, start, mv)
+        peak_uv = float(max(np.maximum.reduce(mv, axis=None), -np.minimum.reduce(mv, axis=None))) * 1000
+        uv_per_lsb = max(uv_per_lsb, float(np.ceil(peak_uv / np.iinfo(np.int16).max)))
+    for window, start in zip(values, starts, strict=True):
+        if len(starts) > 1:
+            _take(leads_mv, start, mv)
+        mv *= np.float32(1000 / uv_per_lsb)
+        window[:] = np.rint(mv, out=mv)
     return Windows(
         values=values,
         uv_per_lsb=uv_per_lsb,
@@ -116,6 +119,14 @@ def cut(
         stride_samples=stride_samples,
         gaps=_gaps(absent, starts),
     )
+
+
+def _take(leads_mv: Mapping[str, npt.NDArray[np.floating]], start: int, out: npt.NDArray[np.float32]) -> None:
+    """A window of the twelve leads, zero where there is nothing."""
+    for row, name in zip(out, STANDARD_12, strict=True):
+        part = leads_mv[name][start : start + row.size] if name in leads_mv else ()
+        row[: len(part)] = part
+        row[len(part) :] = 0
 
 
 def _starts(length: int, stride_samples: int) -> npt.NDArray[np.int64]:

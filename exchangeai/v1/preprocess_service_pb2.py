@@ -27,7 +27,7 @@ from exchangeai.v1 import dataset_pb2 as exchangeai_dot_v1_dot_dataset__pb2
 from exchangeai.v1 import measurements_pb2 as exchangeai_dot_v1_dot_measurements__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&exchangeai/v1/preprocess_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1b\x65xchangeai/v1/dataset.proto\x1a exchangeai/v1/measurements.proto\"r\n\x11GetWindowsRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x16\n\x05\x66irst\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x18\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x10(\x00\"s\n\x12GetWindowsResponse\x12\r\n\x05shape\x18\x01 \x03(\x03\x12\x11\n\tvalues_mv\x18\x02 \x01(\x0c\x12\x15\n\rvalid_samples\x18\x03 \x03(\x05\x12\r\n\x05total\x18\x04 \x01(\x05\x12\x15\n\rmissing_leads\x18\x05 \x03(\t\"E\n\x16GetMeasurementsRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"u\n\x17GetMeasurementsResponse\x12\x31\n\x0cmeasurements\x18\x01 \x01(\x0b\x32\x1b.exchangeai.v1.Measurements\x12\'\n\x07quality\x18\x02 \x01(\x0b\x32\x16.exchangeai.v1.Quality\"\x95\x03\n\x13\x42uildDatasetRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x1b\n\x05table\x18\x02 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x01\x18\x80\x80\x80 \x12\x34\n\x07\x63olumns\x18\x03 \x01(\x0b\x32\x1b.exchangeai.v1.TableColumnsB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x04task\x18\x04 \x01(\x0e\x32\x13.exchangeai.v1.TaskB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12$\n\x07\x63lasses\x18\x05 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\xe8\x07\x18\x01\"\x06r\x04\x10\x01\x18P\x12+\n\x05split\x18\x06 \x01(\x0b\x32\x14.exchangeai.v1.SplitB\x06\xbaH\x03\xc8\x01\x01\x12,\n\x07\x64ialect\x18\x07 \x01(\x0b\x32\x1b.exchangeai.v1.TableDialect\x12<\n\rrepeated_rows\x18\x08 \x01(\x0e\x32\x1b.exchangeai.v1.RepeatedRowsB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x0f\x66\x65west_patients\x18\t \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\"\x98\x02\n\x0cTableDialect\x12\x1a\n\tseparator\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x01\x12\x19\n\x08\x65ncoding\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1e\n\x07\x64\x65\x63imal\x18\x03 \x01(\tB\r\xbaH\nr\x08R\x00R\x01.R\x01,\x12 \n\x0flabel_separator\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x04\x12\x16\n\x05sheet\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x46\n\x08synonyms\x18\x06 \x03(\x0b\x32).exchangeai.v1.TableDialect.SynonymsEntryB\t\xbaH\x06\x9a\x01\x03\x10\x90N\x1a/\n\rSynonymsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd3\x02\n\x0cTableColumns\x12\x1a\n\trecording\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x16\n\x05label\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x07patient\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x15\n\x04part\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x15\n\x04time\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12*\n\rlabel_columns\x18\x06 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\xe8\x07\x18\x01\"\x06r\x04\x10\x01\x18P\x12h\n\x0bpart_values\x18\x07 \x03(\x0b\x32+.exchangeai.v1.TableColumns.PartValuesEntryB&\xbaH#\x9a\x01 \x10\x90N*\x1br\x19R\x05trainR\nvalidationR\x04test\x1a\x31\n\x0fPartValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"i\n\x05Split\x12+\n\nvalidation\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12%\n\x04test\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"?\n\x14\x42uildDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.exchangeai.v1.Dataset\"@\n\x13WatchDatasetRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"?\n\x14WatchDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.exchangeai.v1.Dataset\"\x15\n\x13ListDatasetsRequest\"@\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.exchangeai.v1.Dataset\"y\n\x17GetDatasetReportRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x19.exchangeai.v1.ReportKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"\'\n\x18GetDatasetReportResponse\x12\x0b\n\x03\x63sv\x18\x01 \x01(\x0c*_\n\x0cRepeatedRows\x12\x1d\n\x19REPEATED_ROWS_UNSPECIFIED\x10\x00\x12\x17\n\x13REPEATED_ROWS_UNION\x10\x01\x12\x17\n\x13REPEATED_ROWS_FIRST\x10\x02\x32\xbc\x04\n\x11PreprocessService\x12Q\n\nGetWindows\x12 .exchangeai.v1.GetWindowsRequest\x1a!.exchangeai.v1.GetWindowsResponse\x12`\n\x0fGetMeasurements\x12%.exchangeai.v1.GetMeasurementsRequest\x1a&.exchangeai.v1.GetMeasurementsResponse\x12W\n\x0c\x42uildDataset\x12\".exchangeai.v1.BuildDatasetRequest\x1a#.exchangeai.v1.BuildDatasetResponse\x12Y\n\x0cWatchDataset\x12\".exchangeai.v1.WatchDatasetRequest\x1a#.exchangeai.v1.WatchDatasetResponse0\x01\x12W\n\x0cListDatasets\x12\".exchangeai.v1.ListDatasetsRequest\x1a#.exchangeai.v1.ListDatasetsResponse\x12\x65\n\x10GetDatasetReport\x12&.exchangeai.v1.GetDatasetReportRequest\x1a\'.exchangeai.v1.GetDatasetReportResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&exchangeai/v1/preprocess_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1b\x65xchangeai/v1/dataset.proto\x1a exchangeai/v1/measurements.proto\"r\n\x11GetWindowsRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x16\n\x05\x66irst\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x18\n\x05\x63ount\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x10(\x00\"s\n\x12GetWindowsResponse\x12\r\n\x05shape\x18\x01 \x03(\x03\x12\x11\n\tvalues_mv\x18\x02 \x01(\x0c\x12\x15\n\rvalid_samples\x18\x03 \x03(\x05\x12\r\n\x05total\x18\x04 \x01(\x05\x12\x15\n\rmissing_leads\x18\x05 \x03(\t\"E\n\x16GetMeasurementsRequest\x12+\n\x0crecording_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"u\n\x17GetMeasurementsResponse\x12\x31\n\x0cmeasurements\x18\x01 \x01(\x0b\x32\x1b.exchangeai.v1.Measurements\x12\'\n\x07quality\x18\x02 \x01(\x0b\x32\x16.exchangeai.v1.Quality\"\xae\x03\n\x13\x42uildDatasetRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12\x1b\n\x05table\x18\x02 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x01\x18\x80\x80\x80 \x12\x34\n\x07\x63olumns\x18\x03 \x01(\x0b\x32\x1b.exchangeai.v1.TableColumnsB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x04task\x18\x04 \x01(\x0e\x32\x13.exchangeai.v1.TaskB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12$\n\x07\x63lasses\x18\x05 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\xe8\x07\x18\x01\"\x06r\x04\x10\x01\x18P\x12+\n\x05split\x18\x06 \x01(\x0b\x32\x14.exchangeai.v1.SplitB\x06\xbaH\x03\xc8\x01\x01\x12,\n\x07\x64ialect\x18\x07 \x01(\x0b\x32\x1b.exchangeai.v1.TableDialect\x12<\n\rrepeated_rows\x18\x08 \x01(\x0e\x32\x1b.exchangeai.v1.RepeatedRowsB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x0f\x66\x65west_patients\x18\t \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x17\n\x0fkeep_unlabelled\x18\n \x01(\x08\"\x98\x02\n\x0cTableDialect\x12\x1a\n\tseparator\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x01\x12\x19\n\x08\x65ncoding\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x1e\n\x07\x64\x65\x63imal\x18\x03 \x01(\tB\r\xbaH\nr\x08R\x00R\x01.R\x01,\x12 \n\x0flabel_separator\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x04\x12\x16\n\x05sheet\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x46\n\x08synonyms\x18\x06 \x03(\x0b\x32).exchangeai.v1.TableDialect.SynonymsEntryB\t\xbaH\x06\x9a\x01\x03\x10\x90N\x1a/\n\rSynonymsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd3\x02\n\x0cTableColumns\x12\x1a\n\trecording\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x16\n\x05label\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x18\n\x07patient\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x15\n\x04part\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x15\n\x04time\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12*\n\rlabel_columns\x18\x06 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\xe8\x07\x18\x01\"\x06r\x04\x10\x01\x18P\x12h\n\x0bpart_values\x18\x07 \x03(\x0b\x32+.exchangeai.v1.TableColumns.PartValuesEntryB&\xbaH#\x9a\x01 \x10\x90N*\x1br\x19R\x05trainR\nvalidationR\x04test\x1a\x31\n\x0fPartValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"i\n\x05Split\x12+\n\nvalidation\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12%\n\x04test\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xe0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"?\n\x14\x42uildDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.exchangeai.v1.Dataset\"@\n\x13WatchDatasetRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"?\n\x14WatchDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.exchangeai.v1.Dataset\"\x15\n\x13ListDatasetsRequest\"@\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.exchangeai.v1.Dataset\"y\n\x17GetDatasetReportRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x19.exchangeai.v1.ReportKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"\'\n\x18GetDatasetReportResponse\x12\x0b\n\x03\x63sv\x18\x01 \x01(\x0c*_\n\x0cRepeatedRows\x12\x1d\n\x19REPEATED_ROWS_UNSPECIFIED\x10\x00\x12\x17\n\x13REPEATED_ROWS_UNION\x10\x01\x12\x17\n\x13REPEATED_ROWS_FIRST\x10\x02\x32\xbc\x04\n\x11PreprocessService\x12Q\n\nGetWindows\x12 .exchangeai.v1.GetWindowsRequest\x1a!.exchangeai.v1.GetWindowsResponse\x12`\n\x0fGetMeasurements\x12%.exchangeai.v1.GetMeasurementsRequest\x1a&.exchangeai.v1.GetMeasurementsResponse\x12W\n\x0c\x42uildDataset\x12\".exchangeai.v1.BuildDatasetRequest\x1a#.exchangeai.v1.BuildDatasetResponse\x12Y\n\x0cWatchDataset\x12\".exchangeai.v1.WatchDatasetRequest\x1a#.exchangeai.v1.WatchDatasetResponse0\x01\x12W\n\x0cListDatasets\x12\".exchangeai.v1.ListDatasetsRequest\x1a#.exchangeai.v1.ListDatasetsResponse\x12\x65\n\x10GetDatasetReport\x12&.exchangeai.v1.GetDatasetReportRequest\x1a\'.exchangeai.v1.GetDatasetReportResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -98,8 +98,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDATASETREPORTREQUEST'].fields_by_name['dataset_id']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
   _globals['_GETDATASETREPORTREQUEST'].fields_by_name['kind']._loaded_options = None
   _globals['_GETDATASETREPORTREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
-  _globals['_REPEATEDROWS']._serialized_start=2161
-  _globals['_REPEATEDROWS']._serialized_end=2256
+  _globals['_REPEATEDROWS']._serialized_start=2186
+  _globals['_REPEATEDROWS']._serialized_end=2281
   _globals['_GETWINDOWSREQUEST']._serialized_start=149
   _globals['_GETWINDOWSREQUEST']._serialized_end=263
   _globals['_GETWINDOWSRESPONSE']._serialized_start=265
@@ -109,31 +109,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMEASUREMENTSRESPONSE']._serialized_start=453
   _globals['_GETMEASUREMENTSRESPONSE']._serialized_end=570
   _globals['_BUILDDATASETREQUEST']._serialized_start=573
-  _globals['_BUILDDATASETREQUEST']._serialized_end=978
-  _globals['_TABLEDIALECT']._serialized_start=981
-  _globals['_TABLEDIALECT']._serialized_end=1261
-  _globals['_TABLEDIALECT_SYNONYMSENTRY']._serialized_start=1214
-  _globals['_TABLEDIALECT_SYNONYMSENTRY']._serialized_end=1261
-  _globals['_TABLECOLUMNS']._serialized_start=1264
-  _globals['_TABLECOLUMNS']._serialized_end=1603
-  _globals['_TABLECOLUMNS_PARTVALUESENTRY']._serialized_start=1554
-  _globals['_TABLECOLUMNS_PARTVALUESENTRY']._serialized_end=1603
-  _globals['_SPLIT']._serialized_start=1605
-  _globals['_SPLIT']._serialized_end=1710
-  _globals['_BUILDDATASETRESPONSE']._serialized_start=1712
-  _globals['_BUILDDATASETRESPONSE']._serialized_end=1775
-  _globals['_WATCHDATASETREQUEST']._serialized_start=1777
-  _globals['_WATCHDATASETREQUEST']._serialized_end=1841
-  _globals['_WATCHDATASETRESPONSE']._serialized_start=1843
-  _globals['_WATCHDATASETRESPONSE']._serialized_end=1906
-  _globals['_LISTDATASETSREQUEST']._serialized_start=1908
-  _globals['_LISTDATASETSREQUEST']._serialized_end=1929
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=1931
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=1995
-  _globals['_GETDATASETREPORTREQUEST']._serialized_start=1997
-  _globals['_GETDATASETREPORTREQUEST']._serialized_end=2118
-  _globals['_GETDATASETREPORTRESPONSE']._serialized_start=2120
-  _globals['_GETDATASETREPORTRESPONSE']._serialized_end=2159
-  _globals['_PREPROCESSSERVICE']._serialized_start=2259
-  _globals['_PREPROCESSSERVICE']._serialized_end=2831
+  _globals['_BUILDDATASETREQUEST']._serialized_end=1003
+  _globals['_TABLEDIALECT']._serialized_start=1006
+  _globals['_TABLEDIALECT']._serialized_end=1286
+  _globals['_TABLEDIALECT_SYNONYMSENTRY']._serialized_start=1239
+  _globals['_TABLEDIALECT_SYNONYMSENTRY']._serialized_end=1286
+  _globals['_TABLECOLUMNS']._serialized_start=1289
+  _globals['_TABLECOLUMNS']._serialized_end=1628
+  _globals['_TABLECOLUMNS_PARTVALUESENTRY']._serialized_start=1579
+  _globals['_TABLECOLUMNS_PARTVALUESENTRY']._serialized_end=1628
+  _globals['_SPLIT']._serialized_start=1630
+  _globals['_SPLIT']._serialized_end=1735
+  _globals['_BUILDDATASETRESPONSE']._serialized_start=1737
+  _globals['_BUILDDATASETRESPONSE']._serialized_end=1800
+  _globals['_WATCHDATASETREQUEST']._serialized_start=1802
+  _globals['_WATCHDATASETREQUEST']._serialized_end=1866
+  _globals['_WATCHDATASETRESPONSE']._serialized_start=1868
+  _globals['_WATCHDATASETRESPONSE']._serialized_end=1931
+  _globals['_LISTDATASETSREQUEST']._serialized_start=1933
+  _globals['_LISTDATASETSREQUEST']._serialized_end=1954
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=1956
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=2020
+  _globals['_GETDATASETREPORTREQUEST']._serialized_start=2022
+  _globals['_GETDATASETREPORTREQUEST']._serialized_end=2143
+  _globals['_GETDATASETREPORTRESPONSE']._serialized_start=2145
+  _globals['_GETDATASETREPORTRESPONSE']._serialized_end=2184
+  _globals['_PREPROCESSSERVICE']._serialized_start=2284
+  _globals['_PREPROCESSSERVICE']._serialized_end=2856
 # @@protoc_insertion_point(module_scope)

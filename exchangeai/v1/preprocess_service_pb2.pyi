@@ -58,7 +58,7 @@ class GetMeasurementsResponse(_message.Message):
     def __init__(self, measurements: _Optional[_Union[_measurements_pb2.Measurements, _Mapping]] = ..., quality: _Optional[_Union[_measurements_pb2.Quality, _Mapping]] = ...) -> None: ...
 
 class BuildDatasetRequest(_message.Message):
-    __slots__ = ("name", "table", "columns", "task", "classes", "split", "dialect", "repeated_rows", "fewest_patients")
+    __slots__ = ("name", "table", "columns", "task", "classes", "split", "dialect", "repeated_rows", "fewest_patients", "keep_unlabelled")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TABLE_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class BuildDatasetRequest(_message.Message):
     DIALECT_FIELD_NUMBER: _ClassVar[int]
     REPEATED_ROWS_FIELD_NUMBER: _ClassVar[int]
     FEWEST_PATIENTS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_UNLABELLED_FIELD_NUMBER: _ClassVar[int]
     name: str
     table: bytes
     columns: TableColumns
@@ -77,7 +78,8 @@ class BuildDatasetRequest(_message.Message):
     dialect: TableDialect
     repeated_rows: RepeatedRows
     fewest_patients: int
-    def __init__(self, name: _Optional[str] = ..., table: _Optional[bytes] = ..., columns: _Optional[_Union[TableColumns, _Mapping]] = ..., task: _Optional[_Union[_dataset_pb2.Task, str]] = ..., classes: _Optional[_Iterable[str]] = ..., split: _Optional[_Union[Split, _Mapping]] = ..., dialect: _Optional[_Union[TableDialect, _Mapping]] = ..., repeated_rows: _Optional[_Union[RepeatedRows, str]] = ..., fewest_patients: _Optional[int] = ...) -> None: ...
+    keep_unlabelled: bool
+    def __init__(self, name: _Optional[str] = ..., table: _Optional[bytes] = ..., columns: _Optional[_Union[TableColumns, _Mapping]] = ..., task: _Optional[_Union[_dataset_pb2.Task, str]] = ..., classes: _Optional[_Iterable[str]] = ..., split: _Optional[_Union[Split, _Mapping]] = ..., dialect: _Optional[_Union[TableDialect, _Mapping]] = ..., repeated_rows: _Optional[_Union[RepeatedRows, str]] = ..., fewest_patients: _Optional[int] = ..., keep_unlabelled: _Optional[bool] = ...) -> None: ...
 
 class TableDialect(_message.Message):
     __slots__ = ("separator", "encoding", "decimal", "label_separator", "sheet", "synonyms")

@@ -73,8 +73,7 @@ class Catalogue:
         """
         known = KnownRecordings(self._keys)
         # Read from the server, not from a copy, so that whatever was uploaded before this call is seen.
-        for x in (await self._recordings.all()).values():
-            known.add(x)
+        await self._recordings.each(known.take)
         with tempfile.TemporaryDirectory(prefix="request-", dir=self._work_dir) as folder:
             path = Path(folder) / "request"
             planned = await asyncio.to_thread(plan, wish, known, path)

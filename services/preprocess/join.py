@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from exchangeai.errors import InvalidArgument
 from exchangeai.facts import JoinReport, ReportKind, Task
 from services.preprocess.findings import Findings
 from services.preprocess.known import Known, KnownRecordings
 from services.preprocess.members import (
+    KEPT,
     Member,
     Repeated,
     common_enough,
@@ -37,6 +38,8 @@ class Rules:
     repeated: Repeated = Repeated.LEAVE_OUT
     fewest_patients: int = 0
     """Classes of fewer patients are left out; 0 keeps all."""
+    keep_unlabelled: bool = False
+    """Rows with none of the classes stay, as recordings in which none holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +63,8 @@ def join(rows: Sequence[LabelRow], known: KnownRecordings, rules: Rules) -> Join
     findings = Findings()
     matched = _match(rows, known, findings)
     if rules.task is not Task.REGRESSION:
-        chosen = rules.classes or _all_classes({x.row: x for x, _ in matched}.values())
-        members = _labelled(matched, chosen, known, rules, findings)
+        chosen = rules.classes or _all_classes(x for x, _ in matched)
+        members = _labelled(matched, chosen, known, findings, keep=rules.keep_unlabelled)
         members = one_each(members, rules.repeated, findings)
         members = single(members, rules.task, findings)
     else:
@@ -69,7 +72,9 @@ def join(rows: Sequence[LabelRow], known: KnownRecordings, rules: Rules) -> Join
         members = one_each(_valued(matched, known, findings), rules.repeated, findings)
     members = one_signal_each(members, known, findings)
     if rules.task is not Task.REGRESSION:
-        members, chosen = common_enough(members, chosen, rules.fewest_patients, findings)
+        members, chosen = common_enough(
+            members, chosen, rules.fewest_patients, findings, keep=rules.keep_unlabelled
+        )
     for x in members:
         if x.patient_key == x.recording_id:
             findings.add(ReportKind.UNKNOWN_PATIENT, row=x.row, recording_id=x.recording_id)
@@ -109,17 +114,26 @@ def _labelled(
     pairs: Iterable[tuple[LabelRow, Known]],
     classes: Sequence[str],
     known: KnownRecordings,
-    rules: Rules,
     findings: Findings,
+    *,
+    keep: bool,
 ) -> list[Member]:
     index = {name: i for i, name in enumerate(classes)}
+    indices: dict[tuple[str, ...], tuple[int, ...]] = {}
     members: list[Member] = []
     for row, recording in pairs:
-        labels = tuple(sorted({index[x] for x in row.labels if x in index}))
-        if labels:
-            members.append(replace(_member(row, recording, known), labels=labels))
-        else:
-            findings.add(ReportKind.WITHOUT_LABEL, row=row.row, recording_id=recording.recording_id)
+        labels = indices.get(row.labels)
+        if labels is None:
+            labels = indices[row.labels] = tuple(sorted({index[x] for x in row.labels if x in index}))
+        if labels or keep:
+            members.append(_member(row, recording, known, labels=labels))
+        if not labels:
+            findings.add(
+                ReportKind.WITHOUT_LABEL,
+                row=row.row,
+                recording_id=recording.recording_id,
+                detail=KEPT if keep else "",
+            )
     return members
 
 
@@ -131,15 +145,24 @@ def _valued(
         if all(math.isnan(x) for x in row.values):
             findings.add(ReportKind.WITHOUT_LABEL, row=row.row, recording_id=recording.recording_id)
         else:
-            members.append(replace(_member(row, recording, known), values=row.values))
+            members.append(_member(row, recording, known, values=row.values))
     return members
 
 
-def _member(row: LabelRow, recording: Known, known: KnownRecordings) -> Member:
+def _member(
+    row: LabelRow,
+    recording: Known,
+    known: KnownRecordings,
+    *,
+    labels: tuple[int, ...] = (),
+    values: tuple[float, ...] = (),
+) -> Member:
     patient = known.patient_key(row.patient) if row.patient else recording.patient_key
     return Member(
         row=row.row,
         recording_id=recording.recording_id,
+        labels=labels,
+        values=values,
         patient_key=patient or recording.recording_id,
         part=row.part,
         time_s=row.time_s,
@@ -149,7 +172,16 @@ def _member(row: LabelRow, recording: Known, known: KnownRecordings) -> Member:
 
 
 def _all_classes(rows: Iterable[LabelRow]) -> tuple[str, ...]:
-    counts = Counter(label for row in rows for label in row.labels)
+    """The labels of rows, most frequent first; a row that speaks of several recordings comes repeatedly."""
+    said: Counter[tuple[str, ...]] = Counter()
+    last: LabelRow | None = None
+    for row in rows:
+        if row is not last:
+            said[row.labels] += 1
+        last = row
+    counts: Counter[str] = Counter()
+    for labels, n in said.items():
+        counts.update(dict.fromkeys(labels, n))
     if len(counts) > MAX_CLASSES:
         raise InvalidArgument(
             f"the label column holds {len(counts)} different labels; at most {MAX_CLASSES} can be classes: "

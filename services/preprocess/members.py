@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from exchangeai.facts import ReportKind, Task
 from exchangeai.recording import Sex
@@ -13,6 +15,7 @@ from services.preprocess.findings import Findings
 from services.preprocess.known import KnownRecordings
 
 RARE_PATIENTS = 10
+KEPT = "kept, as a recording in which none of the classes holds"
 """Classes with fewer patients are reported as rare: no metric on them has a useful interval."""
 _SHOWN_ROWS = 5
 
@@ -28,8 +31,7 @@ class Repeated(StrEnum):
     """The first row holds."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A recording with what a row says of it."""
 
     row: int
@@ -48,11 +50,9 @@ class Member:
 
 def one_each(members: Sequence[Member], repeated: Repeated, findings: Findings) -> list[Member]:
     """One member for each recording, in the order of its first row."""
-    groups: dict[str, list[Member]] = defaultdict(list)
-    for x in members:
-        groups[x.recording_id].append(x)
+    groups = _grouped(members, lambda x: x.recording_id)
     kept: list[Member] = []
-    for first, *others in groups.values():
+    for first, others in groups:
         one: Member | None = first
         alike = all(_said(x) == _said(first) for x in others)
         if not alike and repeated is Repeated.LEAVE_OUT:
@@ -107,12 +107,8 @@ def single(members: Sequence[Member], task: Task, findings: Findings) -> list[Me
 
 def one_signal_each(members: Sequence[Member], known: KnownRecordings, findings: Findings) -> list[Member]:
     """One member for each ECG, so that none is in two parts under two files."""
-    facts = {x.recording_id: x for x in known}
-    groups: dict[str, list[Member]] = defaultdict(list)
-    for x in members:
-        groups[known.signal_of(facts[x.recording_id])].append(x)
     kept: list[Member] = []
-    for first, *others in groups.values():
+    for first, others in _grouped(members, lambda x: known.signal_of(x.recording_id)):
         if all((x.labels, repr(x.values)) == (first.labels, repr(first.values)) for x in others):
             kept.append(first)
             for x in others:
@@ -134,7 +130,7 @@ def one_signal_each(members: Sequence[Member], known: KnownRecordings, findings:
 
 
 def common_enough(
-    members: Sequence[Member], classes: Sequence[str], fewest: int, findings: Findings
+    members: Sequence[Member], classes: Sequence[str], fewest: int, findings: Findings, *, keep: bool
 ) -> tuple[list[Member], tuple[str, ...]]:
     """Report rare classes; without those of fewer patients than wanted."""
     patients: dict[int, set[str]] = defaultdict(set)
@@ -153,16 +149,30 @@ def common_enough(
     kept: list[Member] = []
     for x in members:
         labels = tuple(place[c] for c in x.labels if c in place)
-        if labels:
+        if labels or keep:
             kept.append(replace(x, labels=labels))
-        else:
+        if x.labels and not labels:
             findings.add(
                 ReportKind.WITHOUT_LABEL,
                 row=x.row,
                 recording_id=x.recording_id,
-                detail="all its classes are too rare",
+                detail="all its classes are too rare" + (f"; {KEPT}" if keep else ""),
             )
     return kept, tuple(classes[c] for c in left)
+
+
+def _grouped(
+    members: Sequence[Member], key: Callable[[Member], str]
+) -> Iterator[tuple[Member, Sequence[Member]]]:
+    """(first, others) of each key, by the first's place; lists are made only where there are others."""
+    firsts: dict[str, Member] = {}
+    others: dict[str, list[Member]] = defaultdict(list)
+    for x in members:
+        of = key(x)
+        if firsts.setdefault(of, x) is not x:
+            others[of].append(x)
+    for of, first in firsts.items():
+        yield first, others.get(of, ())
 
 
 def _said(x: Member) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from exchangeai.facts import JoinReport, PartSummary, ReportKind, Task
 from exchangeai.signal import PREPROCESSING_VERSION
 from services.preprocess.columns import Columns, Dialect
 from services.preprocess.findings import Findings
-from services.preprocess.join import Rules, join
+from services.preprocess.join import Joined, Rules, join
 from services.preprocess.known import KnownRecordings
 from services.preprocess.members import Member, Repeated
 from services.preprocess.request import DatasetRequest, RequestedRecording, summarise, write_request
@@ -34,6 +34,7 @@ class Wish:
     dialect: Dialect = field(default_factory=Dialect)
     repeated: Repeated = Repeated.LEAVE_OUT
     fewest_patients: int = 0
+    keep_unlabelled: bool = False
     part_values: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -54,15 +55,19 @@ def plan(wish: Wish, known: KnownRecordings, path: Path) -> Planned:
     columns = wish.columns
     if wish.task is Task.REGRESSION and wish.classes:
         raise InvalidArgument("numeric targets are columns: name the columns, and no classes")
-    table = parse_table(wish.table, columns, wish.task, wish.dialect)
+    if wish.task is not Task.MULTI_LABEL and wish.keep_unlabelled:
+        raise InvalidArgument(
+            "recordings without any class can be kept in a multi-label set only: elsewhere each has one label"
+        )
     targets = columns.label_columns or (columns.label,)
     rules = Rules(
         task=wish.task,
         classes=targets if wish.task is Task.REGRESSION else wish.classes,
         repeated=wish.repeated,
         fewest_patients=wish.fewest_patients,
+        keep_unlabelled=wish.keep_unlabelled,
     )
-    joined = join(table.rows, known, rules)
+    joined, notes = _joined(wish, known, rules)
     by = SplitBy.COLUMN if columns.part else SplitBy.TIME if columns.time else SplitBy.PATIENT
     parts = split(
         joined.members,
@@ -72,14 +77,13 @@ def plan(wish: Wish, known: KnownRecordings, path: Path) -> Planned:
         task=wish.task,
         part_of_value=wish.part_values,
     )
-    report = replace(joined.report, notes=table.notes)
-    members = sorted(joined.members, key=lambda x: (PARTS.index(parts[x.recording_id]), x.recording_id))
-    recordings = [_requested(x, parts[x.recording_id]) for x in members]
+    report = replace(joined.report, notes=notes)
+    ordered = _in_order(joined.members, parts)
     request = DatasetRequest(
         name=wish.name,
         task=wish.task,
         classes=joined.classes,
-        recordings=len(recordings),
+        recordings=len(joined.members),
         seed=wish.shares.seed,
         preprocessing_version=PREPROCESSING_VERSION,
         report=report,
@@ -88,22 +92,39 @@ def plan(wish: Wish, known: KnownRecordings, path: Path) -> Planned:
     unnamed = joined.findings.count(ReportKind.UNMATCHED_RECORDING)
     told = {**report.counts, ReportKind.UNMATCHED_RECORDING.value: unnamed} if unnamed else report.counts
     return Planned(
-        dataset_id=write_request(path, request, recordings),
+        dataset_id=write_request(path, request, _requested(ordered)),
         request=request,
-        parts=summarise(recordings, len(joined.classes), left_out=lambda _: False),
+        parts=summarise(_requested(ordered), len(joined.classes), left_out=lambda _: False),
         report=replace(report, counts=told),
         findings=joined.findings,
     )
 
 
-def _requested(x: Member, part: str) -> RequestedRecording:
-    return RequestedRecording(
-        row=x.row,
-        recording_id=x.recording_id,
-        patient_key=x.patient_key,
-        part=part,
-        labels=x.labels,
-        values=tuple(None if math.isnan(v) else v for v in x.values),
-        sex=x.sex,
-        age_years=x.age_years,
-    )
+def _joined(wish: Wish, known: KnownRecordings, rules: Rules) -> tuple[Joined, tuple[str, ...]]:
+    """What joining gave, and the notes of the table, whose rows are not held any longer."""
+    table = parse_table(wish.table, wish.columns, wish.task, wish.dialect)
+    return join(table.rows, known, rules), table.notes
+
+
+def _in_order(members: Sequence[Member], parts: Mapping[str, str]) -> list[tuple[str, list[Member]]]:
+    """The members of each part by id."""
+    found: dict[str, list[Member]] = {part: [] for part in PARTS}
+    for x in sorted(members, key=lambda x: x.recording_id):
+        found[parts[x.recording_id]].append(x)
+    return list(found.items())
+
+
+def _requested(ordered: Iterable[tuple[str, Sequence[Member]]]) -> Iterator[RequestedRecording]:
+    """The recordings in their order, made one by one: there may be a million."""
+    for part, members in ordered:
+        for x in members:
+            yield RequestedRecording(
+                row=x.row,
+                recording_id=x.recording_id,
+                patient_key=x.patient_key,
+                part=part,
+                labels=x.labels,
+                values=tuple(None if math.isnan(v) else v for v in x.values) if x.values else (),
+                sex=x.sex,
+                age_years=x.age_years,
+            )

@@ -103,15 +103,19 @@ def summarise(
 ) -> tuple[PartSummary, ...]:
     """Recordings, patients and positives of each part, without those left out (by id)."""
     counts: Counter[str] = Counter()
+    said: Counter[tuple[str, tuple[int, ...]]] = Counter()
     positives: dict[str, Counter[int]] = {x: Counter() for x in PARTS}
     patients = {x: array("q") for x in PARTS}
     for x in recordings:
         if left_out(x.recording_id):
             continue
         counts[x.part] += 1
-        positives[x.part].update(x.labels)
-        positives[x.part].update(i for i, v in enumerate(x.values) if v is not None)
+        said[x.part, x.labels] += 1
+        if x.values:
+            positives[x.part].update(i for i, v in enumerate(x.values) if v is not None)
         patients[x.part].append(hash(x.patient_key))  # 8 bytes a patient, not the key: there may be a million
+    for (part, labels), n in said.items():
+        positives[part].update(dict.fromkeys(labels, n))
     return tuple(
         PartSummary(
             part=part,

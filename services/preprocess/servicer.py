@@ -85,6 +85,7 @@ class PreprocessServicer(preprocess_service_pb2_grpc.PreprocessServiceServicer):
                 dialect=_dialect(request.dialect),
                 repeated=_REPEATED[request.repeated_rows],
                 fewest_patients=request.fewest_patients,
+                keep_unlabelled=request.keep_unlabelled,
                 part_values=dict(request.columns.part_values),
             )
         )

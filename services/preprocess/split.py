@@ -94,7 +94,7 @@ def _as_given(members: Sequence[Member], part_of_value: Mapping[str, str]) -> di
 
 
 def _by_patient(
-    members: Sequence[Member], strata_of: Mapping[str, set[int]], shares: Shares
+    members: Sequence[Member], strata_of: Mapping[str, frozenset[int]], shares: Shares
 ) -> dict[str, str]:
     """Iterative stratification over patients (Sechidis, Tsoumakas, Vlahavas 2011, there over samples).
 
@@ -103,8 +103,10 @@ def _by_patient(
     order = sorted(strata_of)
     _require_patients(len(order))
     random.Random(shares.seed).shuffle(order)
-    everybody = 1 + max((x for labels in strata_of.values() for x in labels), default=-1)
-    labels_of = {patient: strata_of[patient] | {everybody} for patient in order}
+    kinds = set(strata_of.values())
+    everybody = 1 + max((x for labels in kinds for x in labels), default=-1)
+    with_everybody = {labels: labels | {everybody} for labels in kinds}
+    labels_of = {patient: with_everybody[strata_of[patient]] for patient in order}
     part_of = _stratified(order, labels_of, _wanted_shares(shares))
     return {x.recording_id: part_of[x.patient_key] for x in members}
 
@@ -141,22 +143,38 @@ def _require_patients(count: int) -> None:
         raise InvalidArgument(f"a split by patient needs at least {len(PARTS)} patients; there are {count}")
 
 
-def strata(members: Sequence[Member], task: Task) -> dict[str, set[int]]:
-    """What is to be spread evenly, by patient: classes, or for regression the fifths of each target."""
-    found: dict[str, set[int]] = defaultdict(set)
+def strata(members: Sequence[Member], task: Task) -> dict[str, frozenset[int]]:
+    """What is to be spread evenly, by patient: classes, or for regression the fifths of each target.
+
+    Patients of the same strata share one set.
+    """
     if task is not Task.REGRESSION:
-        for x in members:
-            found[x.patient_key].update(x.labels)
-        return found
+        return _united((x.patient_key, x.labels) for x in members)
     values = np.array([x.values for x in members], np.float64)
     edges = [np.nanquantile(v, _FIFTHS) if not np.isnan(v).all() else _FIFTHS for v in values.T]
-    for x in members:
-        here = {
-            t * (len(_FIFTHS) + 1) + int(np.searchsorted(edges[t], v))
-            for t, v in enumerate(x.values)
-            if not np.isnan(v)
-        }
-        found[x.patient_key].update(here)
+    fifths = np.empty(values.shape, np.int64)
+    for t, edge in enumerate(edges):
+        fifths[:, t] = np.searchsorted(edge, values[:, t]) + t * (len(_FIFTHS) + 1)
+    there = ~np.isnan(values)
+    return _united(
+        (x.patient_key, tuple(fifth[known].tolist()))
+        for x, fifth, known in zip(members, fifths, there, strict=True)
+    )
+
+
+def _united(labels_of: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, frozenset[int]]:
+    sets: dict[tuple[int, ...], frozenset[int]] = {}
+    shared: dict[frozenset[int], frozenset[int]] = {}
+    found: dict[str, frozenset[int]] = {}
+    for patient, labels in labels_of:
+        here = sets.get(labels)
+        if here is None:
+            made = frozenset(labels)
+            here = sets[labels] = shared.setdefault(made, made)
+        before = found.setdefault(patient, here)
+        if not here <= before:
+            union = before | here
+            found[patient] = shared.setdefault(union, union)
     return found
 
 
@@ -169,15 +187,18 @@ def _wanted_shares(shares: Shares) -> dict[str, float]:
 
 
 def _stratified(
-    order: Sequence[str], labels_of: Mapping[str, set[int]], shares: Mapping[str, float]
+    order: Sequence[str], labels_of: Mapping[str, frozenset[int]], shares: Mapping[str, float]
 ) -> dict[str, str]:
-    left = Counter(label for patient in order for label in labels_of[patient])
+    left: Counter[int] = Counter()
+    for labels, n in Counter(labels_of.values()).items():
+        left.update(dict.fromkeys(labels, n))
     waiting: dict[int, list[str]] = defaultdict(list)
     for patient in order:
         for label in labels_of[patient]:
             waiting[label].append(patient)
     wanted = {part: {label: share * n for label, n in left.items()} for part, share in shares.items()}
     has: dict[str, Counter[int]] = {part: Counter() for part in PARTS}
+    lacked = set(left)
     everybody = max(left)
     part_of: dict[str, str] = {}
     while len(part_of) < len(order):
@@ -185,20 +206,24 @@ def _stratified(
         for patient in waiting[rarest]:
             if patient in part_of:
                 continue
+            labels = labels_of[patient]
+            # Of equals the first is taken.
             part = max(
-                _parts_open_to(labels_of[patient], rarest, left, has),
-                key=lambda p: (wanted[p][rarest], wanted[p][everybody], -PARTS.index(p)),
+                PARTS if lacked.isdisjoint(labels) else _parts_open_to(labels, rarest, left, has),
+                key=lambda p: (wanted[p][rarest], wanted[p][everybody]),
             )
             part_of[patient] = part
-            for label in labels_of[patient]:
+            for label in labels:
                 left[label] -= 1
                 wanted[part][label] -= 1
                 has[part][label] += 1
+                if label in lacked and all(has[p][label] for p in PARTS):
+                    lacked.remove(label)
     return part_of
 
 
 def _parts_open_to(
-    labels: set[int], rarest: int, left: Mapping[int, int], has: Mapping[str, Counter[int]]
+    labels: frozenset[int], rarest: int, left: Mapping[int, int], has: Mapping[str, Counter[int]]
 ) -> Sequence[str]:
     """All parts; or, when a class has only as many patients left as parts still lack it, those parts."""
     for label in sorted(labels, key=lambda x: (x != rarest, left[x], x)):
@@ -219,8 +244,8 @@ def _check(members: Sequence[Member], parts: Mapping[str, str], classes: Sequenc
         _check_targets([x for x in members if parts[x.recording_id] == "train"], classes)
         return
     positives = {p: Counter[int]() for p in PARTS}
-    for x in members:
-        positives[parts[x.recording_id]].update(x.labels)
+    for (part, labels), n in Counter((parts[x.recording_id], x.labels) for x in members).items():
+        positives[part].update(dict.fromkeys(labels, n))
     for part, why in (("train", "cannot be learned"), ("validation", "cannot get a threshold")):
         absent = [name for i, name in enumerate(classes) if not positives[part][i]]
         if absent:

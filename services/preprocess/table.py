@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from exchangeai.errors import InvalidArgument
 from exchangeai.facts import Task
@@ -17,9 +19,11 @@ __all__ = ["LABEL_SEPARATOR", "MAX_ROWS", "Columns", "Dialect", "LabelRow", "Tab
 MAX_ROWS = 5_000_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LabelRow:
-    """One line of the table; never leaves this service, because names may identify people."""
+class LabelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One line of the table; never leaves this service, because names may identify people.
+
+    A Struct outside the garbage collector: there may be a million, and none refers to another.
+    """
 
     row: int
     """From 1 below the header."""
@@ -65,18 +69,28 @@ def parse_table(
     header = [x.strip() for x in next(lines, list[str]())]
     at = positions(header, columns)
     reading = _Reading(columns, at, task, dialect)
-    kept: list[tuple[int, list[str]]] = []
     used = sorted(at.values())
-    for line in lines:
-        if not any(x.strip() for x in line):
-            continue
-        if len(kept) == MAX_ROWS:
-            raise InvalidArgument(f"the label table has more than {MAX_ROWS} rows; split it")
-        kept.append((len(kept) + 1, [line[i].strip() if i < len(line) else "" for i in used]))
-    if not kept:
-        raise InvalidArgument("the label table has a header but no rows")
     reading.move_to(used)
-    return Table(rows=reading.rows(kept), notes=notes)
+    rows = reading.rows(_cells(lines, used))
+    if not rows:
+        raise InvalidArgument("the label table has a header but no rows")
+    return Table(rows=rows, notes=notes)
+
+
+def _cells(lines: Iterable[list[str]], used: Sequence[int]) -> Iterator[list[str]]:
+    """The used cells of each line that is not empty."""
+    count = 0
+    for line in lines:
+        if not any(line) or not "".join(line).strip():
+            continue
+        if count == MAX_ROWS:
+            raise InvalidArgument(f"the label table has more than {MAX_ROWS} rows; split it")
+        count += 1
+        yield [line[i].strip() if i < len(line) else "" for i in used]
+
+
+_Said = tuple[tuple[str, ...], tuple[float, ...], str]
+"""(labels, values, what is wrong)."""
 
 
 class _Reading:
@@ -90,25 +104,27 @@ class _Reading:
         self._synonyms = {k.strip().casefold(): v for k, v in dialect.synonyms.items()}
         self._targets = columns.label_columns or (columns.label,)
         self._decimals: tuple[Literal[".", ","], ...] = ()
+        self._known: dict[tuple[str, ...], _Said] = {}
 
     def move_to(self, used: Sequence[int]) -> None:
         """Count positions within the columns that are kept."""
         self._at = {name: used.index(i) for name, i in self._at.items()}
 
-    def rows(self, kept: Sequence[tuple[int, list[str]]]) -> list[LabelRow]:
+    def rows(self, lines: Iterable[list[str]]) -> list[LabelRow]:
         """All rows."""
         if self._task is Task.REGRESSION:
+            lines = list(lines)  # the decimal sign is told from all of a column
             self._decimals = tuple(
-                self._dialect.decimal or cells.decimal_sign((x[self._at[name]] for _, x in kept), name)
+                self._dialect.decimal or cells.decimal_sign((x[self._at[name]] for x in lines), name)
                 for name in self._targets
             )
-        return [self._row(number, line) for number, line in kept]
+        return [self._row(number, line) for number, line in enumerate(lines, 1)]
 
     def _row(self, number: int, line: list[str]) -> LabelRow:
         def cell(name: str) -> str:
             return line[self._at[name]] if name else ""
 
-        labels, values, problem = self._said([cell(x) for x in self._targets])
+        labels, values, problem = self._said(tuple(line[self._at[x]] for x in self._targets))
         time_s = cells.moment(cell(self._columns.time)) if self._columns.time else None
         if self._columns.time and time_s is None and not problem:
             problem = f"its {self._columns.time!r} is no point in time"
@@ -123,8 +139,16 @@ class _Reading:
             problem=problem,
         )
 
-    def _said(self, found: Sequence[str]) -> tuple[tuple[str, ...], tuple[float, ...], str]:
-        """(labels, values, what is wrong)."""
+    def _said(self, found: tuple[str, ...]) -> _Said:
+        """What cells mean; equal cells share it, for a million rows say only some hundred things."""
+        said = self._known.get(found)
+        if said is None:
+            said = self._meaning(found)
+            if self._task is not Task.REGRESSION:
+                self._known[found] = said
+        return said
+
+    def _meaning(self, found: tuple[str, ...]) -> _Said:
         if self._task is Task.REGRESSION:
             values = [cells.number(x, d) for x, d in zip(found, self._decimals, strict=True)]
             wrong = _wrong(self._targets, values)

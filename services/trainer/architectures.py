@@ -62,7 +62,8 @@ def describe() -> list[Architecture]:
     summaries = {name: module.SUMMARY for name, module in modules_in(models.__name__).items()}
     told: list[Architecture] = []
     for key, (file, _) in architecture_keys().items():
-        # nothing is computed, and recurrent layers fall into products that are counted
+        # On the meta device nothing is computed (a caller waits), and recurrent layers fall into products
+        # that are counted.
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counted:
             network = build(key, CLASSES).eval()
             network(torch.zeros(1, 12, WINDOW_SAMPLES))

@@ -30,7 +30,7 @@ READY = 2
 
 def millivolts(part: Part, indices: npt.NDArray[np.int64]) -> Tensor:
     """Windows as the tensor contract, float32 [B, 12, 5000]."""
-    return tensor(part.millivolts(indices))
+    return tensor(part.steps(indices)).mul_(tensor(part.mv_per_step(indices)))
 
 
 def generator(seed: int, *place: int) -> torch.Generator:

@@ -1,9 +1,9 @@
-"""One training run: `torchrun -m services.trainer.train --run-dir DIR`.
+"""One training run: `torchrun -m services.trainer.train --run-dir DIR [--recipe NAME --dataset FOLDER]`.
 
-Reads `job.json` in DIR, trains, evaluates, exports `model.onnx` and writes `result.json` last. The first
-rank tells what happens as JSON lines on standard output (see `services.trainer.report`). SIGTERM ends
-the run after the step in hand, its checkpoint saved. Equal seeds, data and world sizes give equal weights,
-however often the run was killed and resumed in between.
+Reads `job.json` in DIR, or makes it of a recipe and a data set in a folder; trains, evaluates, exports
+`model.onnx` and writes `result.json` last. The first rank tells what happens as JSON lines on standard output
+(see `services.trainer.report`). SIGTERM ends the run after the step in hand, its checkpoint saved. Equal
+seeds, data and world sizes give equal weights, however often the run was killed and resumed in between.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from types import FrameType
 
 import torch
 
+from exchangeai import __version__
 from exchangeai.config import StoreConfig, from_env
 from exchangeai.dataset import (
     PARTS,
@@ -32,7 +33,7 @@ from exchangeai.dataset import (
 from exchangeai.errors import ContractViolation, ExchangeaiError, Unavailable
 from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
-from services.trainer import checkpoint, network, objective
+from services.trainer import checkpoint, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.finish import finish
 from services.trainer.job import (
@@ -57,9 +58,10 @@ log = logging.getLogger(__name__)
 
 def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> None:
     """The whole run of one rank. Raises StopRequested and ExchangeErrors that say why."""
-    job = read_job(folder)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     with joined() as ranks:
+        ranks.wait()  # the first may just be writing the job
+        job = read_job(folder)
 
         def tell(report: Report) -> None:
             if ranks.first:
@@ -144,8 +146,14 @@ def main(arguments: list[str]) -> int:
     """Run one rank; returns its exit code."""
     die_with_parent()
     parser = argparse.ArgumentParser(prog="services.trainer.train", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, required=True, help="folder with job.json")
-    folder: Path = parser.parse_args(arguments).run_dir
+    parser.add_argument("--run-dir", type=Path, required=True, help="folder of job.json and all that is made")
+    parser.add_argument("--recipe", default="", help="make job.json of this recipe first")
+    parser.add_argument("--dataset", type=Path, help="with --recipe: folder of manifest.json and shards")
+    parser.add_argument("--base", type=Path, help="with --recipe: model file whose weights it starts from")
+    chosen = parser.parse_args(arguments)
+    if bool(chosen.recipe) != bool(chosen.dataset):
+        parser.error("--recipe and --dataset go together")
+    folder: Path = chosen.run_dir
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     # No Event: its lock is not one that a handler may take while the code that it interrupts holds it.
     received: list[int] = []
@@ -160,6 +168,8 @@ def main(arguments: list[str]) -> int:
         store = open_blocking_store(from_env(StoreConfig, prefix="EXCHANGEAI_STORE_"))
     first = os.environ.get("RANK", "0") == "0"
     try:
+        if chosen.recipe and first:
+            recipe.prepare(recipe.load(chosen.recipe), chosen.dataset, folder, chosen.base, __version__)
         run(folder, lambda: bool(received), store)
     except StopRequested:
         if first:

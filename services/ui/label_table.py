@@ -9,6 +9,7 @@ from exchangeai.errors import InvalidArgument
 from exchangeai.tables import lines_of
 
 _LOOKED_AT = 1 << 16
+_SHOWN_ROWS = 4
 _PARTS = ("train", "validation", "test")
 _MOST_VALUES = 10_000
 _GUESSES = {
@@ -42,13 +43,18 @@ class TableHead:
         return next((by_folded[g] for g in _GUESSES[meaning] if g in by_folded), None)
 
 
-def read_head(table: bytes, rows: int = 4) -> TableHead:
-    """Read the header and the first rows. Raises InvalidArgument when it is no such table."""
-    found, _ = lines_of(_beginning(table))
-    lines = list(islice((x for x in found if any(cell.strip() for cell in x)), rows + 1))
+def read_head(table: bytes, *, separator: str = "", encoding: str = "", sheet: str = "") -> TableHead:
+    """Read the header and the first rows, as stated or as the table tells.
+
+    Raises InvalidArgument when it is no such table.
+    """
+    found, _ = lines_of(_beginning(table), separator=separator, encoding=encoding, sheet=sheet)
+    lines = list(islice((x for x in found if any(cell.strip() for cell in x)), _SHOWN_ROWS + 1))
     if not lines or len(lines[0]) < 2:
         raise InvalidArgument(
-            "The table needs a header line and at least two columns, divided by comma, semicolon or tab."
+            "The table needs a header line and at least two columns, divided by comma, semicolon or tab"
+            + (f"; divided by {separator!r} it has one" if separator else "")
+            + "."
         )
     return TableHead(columns=tuple(c.strip() for c in lines[0]), rows=tuple(tuple(r) for r in lines[1:]))
 
@@ -71,6 +77,21 @@ def part_values(text: str) -> dict[str, str]:
             meant.update((str(x), part) for x in range(int(first), int(last) + 1))
         else:
             meant[values] = part
+    return meant
+
+
+def synonyms(text: str) -> dict[str, str]:
+    """What the table calls a class and the class that is meant, from lines like "VHF = AF".
+
+    Raises InvalidArgument for a line that says something else, or a name that is given two classes.
+    """
+    meant: dict[str, str] = {}
+    for line in filter(None, (x.strip() for x in text.splitlines())):
+        said, equals, name = (x.strip() for x in line.rpartition("="))
+        if not equals or not said or not name:
+            raise InvalidArgument(f"“{line[:40]}” names no class: write it as “VHF = AF”.")
+        if meant.setdefault(said.casefold(), name) != name:
+            raise InvalidArgument(f"“{said[:40]}” is given two classes.")
     return meant
 
 

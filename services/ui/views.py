@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,8 @@ from exchangeai.facts import DatasetFact, Task
 from exchangeai.measurements import Measurements, Quality
 
 RecordingStatus = Literal["read", "pending", "unreadable"]
+Decimal = Literal["", ".", ","]
+RepeatedRows = Literal["leave_out", "union", "first"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,22 @@ class DatasetView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableDialect:
+    """How a label table is to be read; what is empty is told from the table itself."""
+
+    separator: str = ""
+    encoding: str = ""
+    sheet: str = ""
+    decimal: Decimal = ""
+    label_separator: str = ""
+    synonyms: dict[str, str] = field(default_factory=dict[str, str])
+    """What the table calls a class, and the class that is meant."""
+    repeated_rows: RepeatedRows = "leave_out"
+    keep_unlabelled: bool = False
+    """What several rows mean that say different things of one recording."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetOrder:
     """What the user asks a data set to be built from."""
 
@@ -141,6 +159,8 @@ class DatasetOrder:
     table: bytes
     recording_column: str
     label_column: str
+    label_columns: tuple[str, ...] = ()
+    """Instead of the label column: one for each class or target."""
     patient_column: str
     part_column: str
     time_column: str
@@ -149,3 +169,4 @@ class DatasetOrder:
     task: Task
     fewest_patients: int
     """Classes of fewer patients are left out."""
+    dialect: TableDialect = field(default_factory=TableDialect)

@@ -54,7 +54,7 @@ def start(page: Page, name: str, epochs: int) -> None:
     """Start a run with these epochs; all else is left empty, which means the default."""
     expect(page.locator(".choice")).not_to_have_count(0)
     page.fill("#model-name", name)
-    page.get_by_text("Advanced").click()
+    page.get_by_text("Advanced", exact=True).click()
     assert page.locator("#batch-size").input_value() == ""
     assert page.locator("#batch-size").get_attribute("placeholder") == "32"
     page.fill("#max-epochs", str(epochs))
@@ -94,3 +94,37 @@ def test_table_to_results_cancelled_and_resumed_on_the_way(
     expect(state).to_have_text("cancelled", timeout=MINUTE_MS)
     origin = urlsplit(platform.ui_url).netloc
     assert {urlsplit(u).netloc for u in asked if u.startswith("http")} == {origin}
+
+
+def test_a_table_of_another_dialect_is_stated_and_its_report_kept(dataset: Page, tmp_path: Path) -> None:
+    page = dataset
+    names = [r.name for r in islice(read_records(), 40)]
+    rows = [f"{n}^{'Schenkelblöcke' if i % 2 else 'normal'}" for i, n in enumerate(names)]
+    table = tmp_path / "klinik.txt"
+    table.write_bytes("\n".join(["file^befund", *rows, "nobody^normal"]).encode("mac-roman"))
+    page.get_by_text("New data set from a label table").click()
+    page.locator("#table input[type=file]").set_input_files(str(table))
+    page.get_by_text("Advanced: how the table is read").click()
+    for field, choice in (("separator", "^"), ("encoding", "Mac Roman")):
+        page.click(f"#{field}")
+        page.get_by_role("option", name=choice, exact=True).click()
+    expect(page.locator("#table-preview")).to_contain_text("Schenkelblöcke")
+    page.click("#column-label")
+    page.get_by_role("option", name="befund", exact=True).click()
+    page.fill("#synonyms", "normal NORM")
+    page.click("#build")
+    wrong = page.locator(".mantine-InputWrapper-root", has=page.locator("#synonyms"))
+    expect(wrong).to_contain_text("names no class")
+    page.fill("#synonyms", "NORMAL = NORM")
+    page.click("#build")
+    report = page.locator("#dataset-report")
+    expect(report).to_contain_text("klinik")
+    expect(report.locator(".state")).to_have_text("ready", timeout=MINUTE_MS)
+    expect(report).to_contain_text("Schenkelblöcke")
+    expect(report).to_contain_text("NORM")
+    with page.expect_download() as kept:
+        page.get_by_label("Download: rows name no known recording").click()
+    lines = kept.value.path().read_text("utf-8-sig").splitlines()
+    assert lines[0].startswith("row")
+    assert lines[1].startswith("41,")
+    assert len(lines) == 2

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from exchangeai.leads import STANDARD_12
+from exchangeai.testing.models import synthetic_window
 from services.local import Platform
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -92,6 +94,38 @@ def test_upload_is_drawn_to_scale_and_predicted(
     origin = urlsplit(platform.ui_url).netloc
     foreign = [u for u in asked if urlsplit(u).scheme in ("http", "https") and urlsplit(u).netloc != origin]
     assert foreign == []
+
+
+DRAWN = "() => document.querySelector('#ecg .js-plotly-plot').data[0].y.bdata"
+
+
+def test_a_display_filter_changes_the_tracing_and_nothing_else(
+    page: Page, platform: Platform, tiny: str, tmp_path: Path
+) -> None:
+    own = tmp_path / "looked-at.csv"  # a file that is known already would not ask for its rate again
+    noisy = synthetic_window(seed=11) + np.random.default_rng(11).normal(0, 0.02, (12, 5000))
+    np.savetxt(own, noisy.T, fmt="%.4f", delimiter=",", header=",".join(STANDARD_12), comments="")
+    drop_csv(page, platform, own)
+    footer, told = page.locator("#paper-footer"), page.locator("#measured")
+    expect(footer).to_contain_text("Filter: 0.05–150 Hz")
+    expect(page.locator("#acceptable")).to_contain_text("%")
+    expect(page.locator("#lead-flags")).to_be_visible()
+    page.click("#model")
+    page.get_by_role("option", name=re.compile(re.escape(tiny))).click()
+    page.click("#predict")
+    expect(page.locator(".finding")).to_have_count(5)
+    measured, found = told.inner_text(), page.locator(".finding-value").all_inner_texts()
+    drawn = {page.evaluate(DRAWN)}
+    for label, words in (("0.5–40 Hz", "Filter: 0.5–40 Hz"), ("No filter", "Filter: none")):
+        page.click("#paper-filter")
+        page.get_by_role("option", name=label, exact=True).click()
+        expect(footer).to_contain_text(words)
+        drawn.add(page.evaluate(DRAWN))
+        assert told.inner_text() == measured
+        page.click("#predict")
+        expect(page.locator(".finding")).to_have_count(5)
+        expect(page.locator(".finding-value")).to_have_text(found)
+    assert len(drawn) == 3
 
 
 def test_unreadable_file_stays_listed_with_its_reason(page: Page, platform: Platform, tmp_path: Path) -> None:

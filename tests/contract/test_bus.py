@@ -312,6 +312,17 @@ async def test_following_misses_nothing_in_many_batches_and_goes_on_after_the_se
             again.process.kill()
 
 
+async def test_each_fact_is_handed_on_undecoded(bus: Bus) -> None:
+    facts = bus.facts(PreprocessedFact)
+    for key in ("each-1", "each-2"):
+        await facts.put(key, fact(key))
+    await facts.delete("each-2")
+    taken: dict[str, bytes | None] = {}
+    await facts.each(taken.__setitem__)
+    assert facts.decode(taken["each-1"] or b"") == fact("each-1")
+    assert taken.get("each-2") is None
+
+
 async def test_an_empty_bucket_has_no_keys(bus: Bus) -> None:
     assert await bus.facts(DatasetFact).keys() == []
     async with open_index(bus.facts(DatasetFact)) as index:

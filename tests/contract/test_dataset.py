@@ -124,6 +124,8 @@ def test_a_part_reads_back_over_all_shards(
     millivolts = part.millivolts(np.array([1, 72]))
     assert millivolts.dtype == np.float32
     np.testing.assert_allclose(millivolts, windows[[1, 72]] * [[[0.002]], [[0.001]]], rtol=1e-6)
+    np.testing.assert_array_equal(part.steps([1, 72]), windows[[1, 72]])
+    np.testing.assert_array_equal(part.steps([1, 72]) * part.mv_per_step([1, 72]), millivolts)
     with pytest.raises(IndexError):
         part.values[79]
 

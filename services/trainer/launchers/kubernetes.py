@@ -129,7 +129,7 @@ class Api:
             raise Cut from e
         finally:
             # A thread may still be reading, when the caller was cancelled.
-            with suppress(OSError, ValueError):
+            with suppress(OSError, RuntimeError):
                 response.shutdown()
             response.close()
 

@@ -128,8 +128,8 @@ class Block(nn.Module):
         y = F.gelu(self.convolution(_normalised(x_HBT, valid_1BT, self.gain, self.offset)))
         y = _tied_dropout(y, self.training)
         mixed = torch.addmm(self.bias, self.mix, y.reshape(width, batch * steps))
-        value, gate = mixed.reshape(2 * width, batch, steps).chunk(2)
-        return x_HBT + _tied_dropout(value * torch.sigmoid(gate), self.training)
+        gated = F.glu(mixed, dim=0).reshape(width, batch, steps)
+        return x_HBT + _tied_dropout(gated, self.training)
 
 
 class S4d(Encoder):

@@ -79,13 +79,13 @@ def draw(sheet: Sheet, *, dark: bool = False, px_per_mm: int = PX_PER_MM) -> dic
     }
 
 
-def footer(rates_hz: Sequence[float], *, start_s: float = 0.0, duration_s: float = 0.0) -> str:
+def footer(rates_hz: Sequence[float], filtered: str, *, start_s: float = 0.0, duration_s: float = 0.0) -> str:
     """What the reader must know of the tracing: scale, and all that was done to the signal."""
     rates = " / ".join(f"{r:g}" for r in dict.fromkeys(rates_hz)) or "—"
     parts = [
         f"{SPEED_MM_PER_S:g} mm/s",
         f"{GAIN_MM_PER_MV:g} mm/mV",
-        "no display filter",
+        filtered,
         f"recorded at {rates} Hz",
         "each lead around its median",
     ]

@@ -86,6 +86,7 @@ from services.ui.views import (
     ModelView,
     PredictionView,
     RecordingView,
+    RepeatedRows,
     SignalView,
     Stated,
     UploadView,
@@ -228,6 +229,7 @@ class Gateway:
 
     def build_dataset(self, order: DatasetOrder) -> DatasetFact:
         """Queue a data set; 70 / 15 / 15 % of patients unless a column names the parts or a time."""
+        said = order.dialect
         request = preprocess_service_pb2.BuildDatasetRequest(
             name=order.name,
             table=order.table,
@@ -238,9 +240,20 @@ class Gateway:
                 part=order.part_column,
                 time=order.time_column,
                 part_values=order.part_values,
+                label_columns=order.label_columns,
             ),
+            dialect=preprocess_service_pb2.TableDialect(
+                separator=said.separator,
+                encoding=said.encoding,
+                decimal=said.decimal,
+                label_separator=said.label_separator,
+                sheet=said.sheet,
+                synonyms=said.synonyms,
+            ),
+            repeated_rows=_REPEATED[said.repeated_rows],
             task=TASKS[order.task],
             fewest_patients=order.fewest_patients,
+            keep_unlabelled=said.keep_unlabelled,
             split=preprocess_service_pb2.Split(validation=0.15, test=0.15, seed=0),
         )
         answer = self._lines["preprocess"].call(self._preprocess.BuildDataset, request, timeout_s=60)
@@ -319,6 +332,13 @@ class Gateway:
         self._lines["trainer"].call(
             self._trainer.ResumeRun, training_service_pb2.ResumeRunRequest(run_id=run_id)
         )
+
+
+_REPEATED: dict[RepeatedRows, str] = {
+    "leave_out": "REPEATED_ROWS_UNSPECIFIED",
+    "union": "REPEATED_ROWS_UNION",
+    "first": "REPEATED_ROWS_FIRST",
+}
 
 
 def _parts(files: Mapping[str, bytes], stated: Stated) -> Iterator[ingest_service_pb2.UploadRequest]:

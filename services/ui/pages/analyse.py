@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from typing import Any, cast
 
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
@@ -11,11 +10,10 @@ from dash import Input, Output, State, ctx, dcc, html, no_update
 
 from exchangeai.errors import ExchangeaiError, NotReady, Unavailable
 from exchangeai.leads import STANDARD_12
-from services.ui.figures.ecg_paper import GRAPH_CONFIG, draw, footer
-from services.ui.figures.geometry import PAGE_S, lay_out
 from services.ui.gateway import Gateway
+from services.ui.pages import analyse_paper as paper
 from services.ui.pages import analyse_parts as parts
-from services.ui.pages.notices import POLITE, empty, loading_failed, problem
+from services.ui.pages.notices import POLITE, loading_failed, problem
 from services.ui.views import Stated, UploadView
 
 MAX_FILE_BYTES = 50 << 20
@@ -29,11 +27,10 @@ def layout() -> Any:
         children=[
             # Each ticks until its panel was filled, so that no lost answer leaves a panel empty.
             dcc.Interval(id="worklist-tick", interval=1000),
-            dcc.Interval(id="paper-tick", interval=2000),
             dcc.Interval(id="models-tick", interval=2000),
             html.Section(
                 className="panel intake",
-                **_named("Recordings"),
+                **paper.named("Recordings"),
                 children=[
                     html.Div(
                         className="drop-side",
@@ -70,36 +67,7 @@ def layout() -> Any:
                     ),
                 ],
             ),
-            html.Section(
-                className="tracing",
-                **_named("Tracing"),
-                children=[
-                    html.Div(id="record-header"),
-                    html.Div(
-                        className="controls",
-                        children=[
-                            dmc.SegmentedControl(
-                                id="paper-layout",
-                                value="3x4+1",
-                                data=[
-                                    {"value": "3x4+1", "label": "3×4+1"},
-                                    {"value": "12x1", "label": "12×1"},
-                                ],
-                            ),
-                            dmc.Select(
-                                id="paper-start",
-                                w=150,
-                                value="0",
-                                data=["0"],
-                                style={"display": "none"},
-                                **_named("Part of the recording"),
-                            ),
-                        ],
-                    ),
-                    dcc.Loading(html.Div(id="paper", className="paper"), type="dot", delay_show=300),
-                    html.P(id="paper-footer", className="paper-footer"),
-                ],
-            ),
+            paper.panel(),
             html.Aside(
                 className="side",
                 children=[
@@ -126,10 +94,6 @@ def layout() -> Any:
     )
 
 
-def _named(label: str) -> dict[str, Any]:
-    return {"aria-label": label}
-
-
 def _stating_form() -> Any:
     return html.Div(
         id="stating",
@@ -147,18 +111,6 @@ def _stating_form() -> Any:
     )
 
 
-def chosen_id(pathname: str | None) -> str:
-    """The recording in the address, or an empty string."""
-    tail = (pathname or "").removeprefix("/analyse").strip("/")
-    return tail if len(tail) == 64 else ""
-
-
-def pages(duration_s: float) -> dict[int, str]:
-    """First second and label of each sheet of ten seconds; less than half a second left makes none."""
-    starts = range(0, max(math.ceil(duration_s - 0.5), 1), int(PAGE_S))
-    return {s: f"{s}–{min(s + PAGE_S, max(duration_s, s)):g} s" for s in starts}
-
-
 def decode(contents: list[str], names: list[str]) -> dict[str, bytes]:
     """Files as the browser sent them."""
     return {n: base64.b64decode(c.partition(",")[2]) for c, n in zip(contents, names, strict=True)}
@@ -166,6 +118,7 @@ def decode(contents: list[str], names: list[str]) -> dict[str, bytes]:
 
 def register(app: Any, gateway: Gateway) -> None:
     """Connect the page to the services."""
+    paper.register(app, gateway)
 
     @app.callback(
         Output("drop-outcome", "children"),
@@ -215,7 +168,7 @@ def register(app: Any, gateway: Gateway) -> None:
         Input("worklist-tick", "n_intervals"),
     )
     def show_lists(pathname: Any, names: Any, _tick: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        chosen = chosen_id(pathname)
+        chosen = paper.chosen_id(pathname)
         names = cast("dict[str, str]", names or {})
         try:
             listed, total = gateway.recordings()
@@ -234,55 +187,6 @@ def register(app: Any, gateway: Gateway) -> None:
         return rows, not (pending or again), head, told
 
     @app.callback(
-        Output("paper", "children"),
-        Output("paper-footer", "children"),
-        Output("paper-start", "data"),
-        Output("paper-start", "value"),
-        Output("paper-start", "style"),
-        Output("paper-tick", "disabled"),
-        Input("url", "pathname"),
-        Input("paper-layout", "value"),
-        Input("paper-start", "value"),
-        Input("dark", "data"),
-        Input("paper-tick", "n_intervals"),
-    )
-    def show_paper(pathname: Any, layout_name: Any, start: Any, dark: Any, _tick: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        chosen = chosen_id(pathname)
-        # Each recording is opened at its beginning.
-        begin = 0 if cast("Any", ctx).triggered_id == "url" else int(start or 0)
-        blank = "", ["0"], "0", {"display": "none"}
-        if not chosen:
-            told = empty("Nothing chosen", "Drop an ECG or choose one from the worklist.")
-            return told, *blank, True
-        try:
-            recording = gateway.recording(chosen)
-            if not recording.has_signal:
-                return parts.refused(recording), *blank, True
-            leads = parts.paper_leads(gateway.signal(chosen))
-        except ExchangeaiError as e:
-            return loading_failed(e), *blank, not isinstance(e, Unavailable)
-        choices = pages(recording.duration_s)
-        if begin not in choices:
-            begin = 0
-        figure = draw(lay_out(leads, layout_name or "3x4+1", begin), dark=bool(dark))
-        size = figure["layout"]
-        graph = dcc.Graph(
-            id="ecg",
-            figure=figure,
-            config=GRAPH_CONFIG,  # pyright: ignore[reportArgumentType]
-            style={"width": f"{size['width']}px", "height": f"{size['height']}px"},
-        )
-        words = f"Electrocardiogram, leads {', '.join(leads)}"
-        return (
-            html.Figure([graph, html.Figcaption(words, className="hidden-text")]),
-            footer(recording.rates_hz, start_s=begin, duration_s=recording.duration_s),
-            [{"value": str(s), "label": label} for s, label in choices.items()],
-            str(begin),
-            {} if len(choices) > 1 else {"display": "none"},
-            True,
-        )
-
-    @app.callback(
         Output("model", "data"),
         Output("model", "value"),
         Output("predict", "disabled"),
@@ -299,7 +203,7 @@ def register(app: Any, gateway: Gateway) -> None:
         keys = [m.key for m in models]
         data = [{"value": m.key, "label": f"{m.key} ({m.architecture})"} for m in models]
         kept = value if value in keys else (keys[0] if keys else None)
-        return data, kept, not (keys and chosen_id(pathname)), True
+        return data, kept, not (keys and paper.chosen_id(pathname)), True
 
     @app.callback(
         Output("findings", "children"),
@@ -315,7 +219,7 @@ def register(app: Any, gateway: Gateway) -> None:
             return None
         name, _, version = str(model).rpartition(":")
         try:
-            return parts.findings(gateway.predict(chosen_id(pathname), name, int(version)))
+            return parts.findings(gateway.predict(paper.chosen_id(pathname), name, int(version)))
         except ExchangeaiError as e:
             return problem(e)
 

@@ -93,16 +93,36 @@ def measured(m: MeasuredView) -> Any:
             *[html.P(n, className="quiet") for n in found.notes],
             html.H3("Signal quality"),
             html.P(html.Span(word, className=f"state {tone}")),
+            html.P(_accepted(m.quality.acceptable_probability), className="quiet", id="acceptable"),
             *[html.P(reason, className="reason") for reason in m.quality.reasons],
             html.P(", ".join(_in_words(x) for x in m.quality.flags), className="quiet"),
-            html.Ul([html.Li(x) for x in flagged]) if flagged else None,
+            html.Ul([html.Li(x) for x in flagged], id="lead-flags")
+            if flagged
+            else html.P("No lead is flagged.", className="quiet", id="lead-flags"),
         ]
     )
 
 
+_FLAGS = {
+    "derived": "computed from I and II",
+    "flat": "flat line",
+    "saturated": "cut off at the recorder's limit",
+    "lead_off": "electrode off",
+    "gaps": "samples are absent",
+    "limb_lead_residual": "limb leads do not add up",
+    "duplicated_leads": "two leads are the same signal",
+}
+
+
 def _in_words(flag: str) -> str:
-    """`pacing_spikes` as people say it."""
-    return flag.replace("_", " ")
+    """`mains_noise` as people say it."""
+    return _FLAGS.get(flag, flag.replace("_", " "))
+
+
+def _accepted(probability: float | None) -> str:
+    """How likely a reader would take the signal as it is."""
+    told = "—" if probability is None else f"{100 * probability:.0f}\u00a0%"
+    return f"Probability that readers accept it for diagnosis: {told}"
 
 
 def _intervals(found: Measurements) -> Any:

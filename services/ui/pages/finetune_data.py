@@ -12,6 +12,7 @@ from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.facts import DatasetState, ReportKind, Task
 from services.ui.gateway import Gateway
 from services.ui.label_table import part_values, read_head
+from services.ui.pages import finetune_dialect as dialects
 from services.ui.pages import finetune_parts as parts
 from services.ui.pages.notices import loading_failed, problem
 from services.ui.views import DatasetOrder
@@ -94,6 +95,7 @@ def panel() -> Any:
                             ),
                         ],
                     ),
+                    dialects.panel(),
                     dmc.Button("Build data set", id="build", mt="sm", fullWidth=True),
                     html.P(
                         "Without a part column patients are drawn, seeded: "
@@ -117,39 +119,79 @@ def register(app: Any, gateway: Gateway) -> None:
         Output("table-preview", "children"),
         Output("dataset-name", "value"),
         *[Output(f"column-{key}", part) for key, _ in _COLUMNS for part in ("data", "value")],
+        Output("label-columns", "data"),
+        Output("label-columns", "value"),
         Input("table", "contents"),
+        *[Input(key, "value") for key in dialects.READING],
         State("table", "filename"),
+        State("dataset-name", "value"),
+        *[State(f"column-{key}", "value") for key, _ in _COLUMNS],
+        State("label-columns", "value"),
         prevent_initial_call=True,
     )
-    def look(contents: Any, name: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+    def look(  # pyright: ignore[reportUnusedFunction]
+        contents: Any, separator: Any, encoding: Any, sheet: Any, file: Any, name: Any, *chosen: Any
+    ) -> Any:
+        unchanged = [no_update] * (2 * len(_COLUMNS) + 3)
+        if not contents:
+            return None, *unchanged
         try:
-            head = read_head(_decoded(contents))
+            head = read_head(_decoded(contents), **dialects.reading(separator, encoding, sheet))
         except ExchangeaiError as e:
-            return (problem(e), no_update, *[no_update] * (2 * len(_COLUMNS)))
+            return problem(e), *unchanged
         columns = list(dict.fromkeys(c for c in head.columns if c))
-        guesses = [x for key, _ in _COLUMNS for x in (columns, head.guess(key))]
-        return (parts.preview(head), str(name or "labels").rsplit(".", 1)[0][:80], *guesses)
+        new = cast("Any", ctx).triggered_id == "table"
+        *singles, classes = [None] * (len(_COLUMNS) + 1) if new else chosen
+        # What was chosen stays where the table, read in another way, has it too.
+        fields = [
+            x
+            for (key, _), value in zip(_COLUMNS, singles, strict=True)
+            for x in (columns, value if value in columns else head.guess(key))
+        ]
+        title = str(file or "labels").rsplit(".", 1)[0][:80] if new or not name else name
+        return parts.preview(head), title, *fields, columns, [x for x in classes or () if x in columns]
 
     @app.callback(
         Output("build-outcome", "children"),
         Output("dataset", "value"),
         Output("new-dataset", "open"),
+        Output("part-values", "error"),
+        Output("synonyms", "error"),
+        Output("dialect", "open"),
         Input("build", "n_clicks"),
         State("table", "contents"),
         State("dataset-name", "value"),
         State("task", "value"),
         State("part-values", "value"),
         State("fewest-patients", "value"),
+        State("label-columns", "value"),
+        *[State(key, "value") for key in dialects.FIELDS],
         *[State(f"column-{key}", "value") for key, _ in _COLUMNS],
         running=[(Output("build", "loading"), True, False)],
         prevent_initial_call=True,
     )
     def build(  # pyright: ignore[reportUnusedFunction]
-        _n: Any, contents: Any, name: Any, task: Any, meaning: Any, fewest: Any, *columns: Any
+        _n: Any, contents: Any, name: Any, task: Any, meaning: Any, fewest: Any, classes: Any, *said: Any
     ) -> Any:
+        fields, columns = said[: len(dialects.FIELDS)], said[len(dialects.FIELDS) :]
         of = {key: value or "" for (key, _), value in zip(_COLUMNS, columns, strict=True)}
+        refused: Any = (no_update, no_update)
+        # An error is shown at the field that it is about.
         try:
-            if not contents or not (of["recording"] or of["patient"]) or not of["label"] or not name:
+            meant = part_values(meaning or "")
+        except InvalidArgument as e:
+            return None, *refused, str(e), None, no_update
+        try:
+            dialect = dialects.dialect(*fields)
+        except InvalidArgument as e:
+            return None, *refused, None, str(e), True
+        try:
+            if (
+                not contents
+                or not (of["recording"] or of["patient"])
+                or not (of["label"] or classes)
+                or not name
+            ):
                 raise InvalidArgument(
                     "Choose a table, a name, the recording column and the label column first."
                 )
@@ -158,18 +200,21 @@ def register(app: Any, gateway: Gateway) -> None:
                     name=name,
                     table=_decoded(contents),
                     recording_column=of["recording"],
-                    label_column=of["label"],
+                    # A column for each class takes the place of one for all.
+                    label_column="" if classes else of["label"],
+                    label_columns=tuple(classes or ()),
                     patient_column=of["patient"],
                     part_column=of["part"],
                     time_column=of["time"],
-                    part_values=part_values(meaning or ""),
+                    part_values=meant,
                     task=_TASKS[task],
                     fewest_patients=int(fewest or 0),
+                    dialect=dialect,
                 )
             )
         except ExchangeaiError as e:
-            return problem(e), no_update, no_update
-        return None, made.dataset_id, False
+            return problem(e), *refused, None, None, no_update
+        return None, made.dataset_id, False, None, None, no_update
 
     @app.callback(
         Output("dataset", "data"),

@@ -1,18 +1,20 @@
 """Joining label tables to recordings."""
 
+import hashlib
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from exchangeai.errors import InvalidArgument
-from exchangeai.facts import RecordingFact, ReportKind, Task
+from exchangeai.facts import LeadFact, RecordingFact, ReportKind, Task
 from exchangeai.recording import Patient
 from services.preprocess.join import Joined, Rules, join
 from services.preprocess.known import Keys, KnownRecordings
 from services.preprocess.members import Repeated
 from services.preprocess.table import LabelRow
 
-KEYS = Keys(name=lambda x: f"n:{x}", patient=lambda x: f"p:{x}")
+KEYS = Keys(name=lambda x: hashlib.sha256(x.encode()).hexdigest(), patient=lambda x: f"p:{x}")
 
 
 def recording(number: int, *names: str, patient: str | None = None) -> RecordingFact:
@@ -43,6 +45,19 @@ def joined(*rows: tuple[str, str], task: Task = Task.MULTI_LABEL, classes: tuple
 @pytest.mark.parametrize("name", ["a.hea", "a", "records/00/a.hea", "C:\\ecg\\a", f"{1:064X}"])
 def test_a_recording_is_found_by_id_or_name(name: str) -> None:
     assert joined((name, "MI")).members[0].recording_id == f"{1:064x}"
+
+
+def test_stored_facts_are_taken_replaced_and_forgotten() -> None:
+    known = KnownRecordings(KEYS, RECORDINGS)
+    renamed = replace(recording(1, "c"), leads=(LeadFact(name="I", sampling_rate_hz=500.0, sample_count=9),))
+    known.take(renamed.recording_id, msgspec.json.encode(renamed))
+    assert not known.named("a")
+    assert [x.recording_id for x in known.named("c")] == [f"{1:064x}"]
+    assert [x.sex for x in known.of_patient("77")] == ["F"]
+    known.take(f"{2:064x}", None)
+    assert not known.named("b.dcm")
+    assert not known.named(f"{2:064x}")
+    assert not known.of_patient("77")
 
 
 def test_what_did_not_fit_is_reported() -> None:
@@ -205,3 +220,15 @@ def test_reports_hold_no_names() -> None:
     everything = b"".join(content for _, content in result.findings.files())
     assert b"secret" not in everything
     assert b"Jane" not in everything
+
+
+def test_recordings_without_any_class_may_be_kept() -> None:
+    rows = [row(1, "a", "MI"), row(2, "b", "CD"), row(3, "c", "OTHER")]
+    three = [*RECORDINGS[:2], recording(9, "c")]
+    kept = judged(rows, three, classes=("MI", "CD"), keep_unlabelled=True)
+    assert [(x.row, x.labels) for x in kept.members] == [(1, (0,)), (2, (1,)), (3, ())]
+    assert "kept" in lines(kept, ReportKind.WITHOUT_LABEL)[0]
+    dropped = judged(rows, three, classes=("MI", "CD"))
+    assert [x.row for x in dropped.members] == [1, 2]
+    rare = judged(rows, three, classes=("MI", "CD"), keep_unlabelled=True, fewest_patients=2)
+    assert rare.classes == ()

@@ -138,3 +138,42 @@ def test_nothing_is_measured_on_nothing(x: npt.NDArray[np.float64]) -> None:
     found = measure(windows, assess(ecg_recording, windows))
     assert found.heart_rate_bpm is None
     assert found.notes
+
+
+def test_a_pacing_spike_is_neither_a_beat_nor_part_of_one() -> None:
+    x = ecg(0.8)
+    for at_s in np.arange(0.5, 10, 0.8):
+        x[:, round((at_s - 0.07) * RATE_HZ)] += 1.0
+    usual, found = measured(ecg(0.8)), measured(x)
+    assert usual.intervals is not None
+    assert found.intervals is not None
+    assert len(found.r_peaks_s) == len(usual.r_peaks_s)
+    assert found.intervals.qrs_ms == pytest.approx(usual.intervals.qrs_ms, abs=8)
+
+
+def hump(at_s: float, width_s: float, rr_s: float) -> npt.NDArray[np.float32]:
+    """[samples]: so long after each R peak, of height 1."""
+    t = np.arange(10 * RATE_HZ) / RATE_HZ
+    after = (t - 0.5) % rr_s
+    return np.exp(-(((after - at_s) / width_s) ** 2)).astype(np.float32)
+
+
+def test_a_t_wave_of_two_humps_ends_with_the_second() -> None:
+    x = ecg(0.9)
+    height = np.float32(0.15) * (x.max(axis=1, keepdims=True) - x.min(axis=1, keepdims=True))
+    second = (x - height * hump(0.345, 0.035, 0.9)).astype(np.float32)
+    one, two = measured(x).intervals, measured(second).intervals
+    assert one is not None
+    assert two is not None
+    assert one.qt_ms is not None
+    assert two.qt_ms is not None
+    assert 25 < two.qt_ms - one.qt_ms < 100
+
+
+def test_a_small_u_wave_is_not_the_t_wave() -> None:
+    x = ecg(1.1)
+    with_u = (x + 0.03 * hump(0.48, 0.04, 1.1)).astype(np.float32)
+    usual, found = measured(x).intervals, measured(with_u).intervals
+    assert usual is not None
+    assert found is not None
+    assert found.qt_ms == pytest.approx(usual.qt_ms, abs=12)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exchangeai.signal.pacing import pacing_spikes
+from exchangeai.signal.pacing import pacing_spikes, without_spikes
 from exchangeai.signal.quality import MIN_SPIKES
 from tests.unit.signal.recordings import real_ecg, synthetic_ecg
 
@@ -37,3 +37,27 @@ def test_slow_recordings_and_no_leads_have_none() -> None:
     assert pacing_spikes(synthetic_ecg(10, 100).astype(np.float32), 100).size == 0
     assert pacing_spikes(np.zeros((0, 5000), np.float32), 500).size == 0
     assert pacing_spikes(np.zeros((12, 3), np.float32), 500).size == 0
+
+
+@pytest.mark.parametrize("width_s", [0.002, 0.026])
+def test_spikes_are_taken_out_and_the_rest_is_left(width_s: float) -> None:
+    x = synthetic_ecg(10).astype(np.float32)
+    paced = x.copy()
+    for at_s in 0.4 + 0.8 * np.arange(11):
+        at = round(at_s * 500)
+        paced[:, at : at + round(width_s * 500)] += np.linspace(0.3, 0.9, 12, dtype=np.float32)[:, None]
+    found = without_spikes(paced, 500)
+    # A straight line over 20 to 50 ms before the complex: less than a tenth of the spikes.
+    assert np.abs(found - x).max() < 0.05
+    np.testing.assert_array_equal(without_spikes(x, 500), x)
+
+
+def test_a_jump_of_one_lead_stays() -> None:
+    x = synthetic_ecg(10).astype(np.float32)
+    x[7, 2000:] += 1
+    np.testing.assert_array_equal(without_spikes(x, 500), x)
+
+
+def test_nothing_is_taken_out_of_slow_or_empty_recordings() -> None:
+    for x, rate_hz in ((synthetic_ecg(10, 100), 100), (np.zeros((0, 5000)), 500), (np.zeros((12, 3)), 500)):
+        np.testing.assert_array_equal(without_spikes(x.astype(np.float32), rate_hz), x.astype(np.float32))

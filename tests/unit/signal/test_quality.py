@@ -247,6 +247,27 @@ def test_hours_are_judged_in_stretches() -> None:
     assert quality.flags == ()
 
 
+def test_a_bad_part_does_not_condemn_hours() -> None:
+    hour = np.tile(synthetic_ecg(60, 250.0).astype(np.float32), (1, 10))
+    hour[:, :5000] = noise(20, 250.0)
+    probability = assess(recording(hour, 250.0), NO_WINDOWS).acceptable_probability
+    assert probability is not None
+    assert 0.8 < probability < 0.97
+
+
+@pytest.mark.parametrize("rate_hz", [140, 250, 500, 1000])
+@pytest.mark.parametrize("mains_hz", [50, 60])
+def test_mains_is_seen_from_half_a_millimetre_on_whatever_its_phase(rate_hz: int, mains_hz: int) -> None:
+    for phase in np.arange(0, 2 * np.pi, 0.8):
+        x = synthetic_ecg(10, rate_hz)
+        wave = np.sin(2 * np.pi * mains_hz * np.arange(x.shape[1]) / rate_hz + phase)
+        x[V2] += 0.04 * wave
+        x[V2 + 1] += 0.06 * wave
+        quality = quality_of(recording(x, rate_hz))
+        assert flags_of(quality, "V2") == ()
+        assert flags_of(quality, "V3") == ("mains_noise",)
+
+
 @pytest.mark.parametrize("rate_hz", [100, 500])
 def test_r_peaks_and_heart_rate_of_a_real_ecg(rate_hz: int) -> None:
     ecg, marked = real_ecg()

@@ -58,6 +58,24 @@ def test_exchanged_limb_electrodes_are_refused(electrodes: tuple[str, ...]) -> N
     assert any(x.startswith("exchanged_") for x in quality.flags)
 
 
+def test_a_suspected_exchange_limits_and_a_very_probable_one_refuses() -> None:
+    normal = real_eight()
+    exchanged: npt.NDArray[np.float32] = exchange_matrix(("RA", "LA")) @ normal
+    # Between the right place and the wrong one there is where the suspicion begins.
+    unsuspected, suspected = 0.0, 1.0
+    for _ in range(12):
+        share = (unsuspected + suspected) / 2
+        quality = judged((exchanged * share + normal * (1 - share)).astype(np.float32))
+        if any(x.startswith("exchanged") for x in quality.flags):
+            suspected = share
+        else:
+            unsuspected = share
+    quality = judged((exchanged * suspected + normal * (1 - suspected)).astype(np.float32))
+    assert quality.verdict is Verdict.LIMITED
+    assert quality.reasons[-1].startswith("limb electrodes may be exchanged")
+    assert judged(exchanged).verdict is Verdict.NOT_ANALYSABLE
+
+
 def test_exchanged_chest_electrodes_limit() -> None:
     quality = judged(exchange_matrix(("V1", "V3")) @ real_eight())
     assert quality.verdict is Verdict.LIMITED

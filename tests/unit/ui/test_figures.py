@@ -11,7 +11,7 @@ from exchangeai.facts import Epoch
 from services.ui.figures.curves import learning_curve
 from services.ui.figures.ecg_paper import DARK, LIGHT, draw, footer
 from services.ui.figures.geometry import PaperLead, lay_out
-from services.ui.pages.analyse import chosen_id, pages
+from services.ui.pages.analyse_paper import chosen_id, pages
 
 
 def lead(seconds: float = 10.0) -> PaperLead:
@@ -51,9 +51,9 @@ def test_no_wave_runs_through_a_label():
 
 
 def test_footer_says_scale_filter_rate_and_part():
-    assert footer([500.0, 500.0]).startswith("25 mm/s  ·  10 mm/mV  ·  no display filter")
-    assert "recorded at 500 / 250 Hz" in footer([500.0, 250.0])
-    assert "20–27.5 s of 27.5 s" in footer([500.0], start_s=20, duration_s=27.5)
+    assert footer([500.0, 500.0], "Filter: none").startswith("25 mm/s  ·  10 mm/mV  ·  Filter: none")
+    assert "recorded at 500 / 250 Hz" in footer([500.0, 250.0], "")
+    assert "20–27.5 s of 27.5 s" in footer([500.0], "", start_s=20, duration_s=27.5)
 
 
 @pytest.mark.parametrize(

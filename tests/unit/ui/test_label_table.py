@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchangeai.errors import InvalidArgument
-from services.ui.label_table import part_values, read_head
+from services.ui.label_table import part_values, read_head, synonyms
 
 
 @pytest.mark.parametrize("divider", [",", ";", "\t"])
@@ -63,3 +63,23 @@ def test_what_part_values_mean():
     for text in ("9", "9 = exam", "= test"):
         with pytest.raises(InvalidArgument, match="9 = validation"):
             part_values(text)
+
+
+def test_names_of_labels_are_given_line_by_line():
+    assert synonyms(" VHF = AF\n\natrial fibrillation=AF ") == {"vhf": "AF", "atrial fibrillation": "AF"}
+    assert synonyms("") == {}
+
+
+@pytest.mark.parametrize("text", ["VHF", "= AF", "VHF =", "VHF = AF\nvhf = NORM"])
+def test_a_name_of_no_class_or_of_two_is_refused(text):
+    with pytest.raises(InvalidArgument):
+        synonyms(text)
+
+
+def test_what_is_stated_of_a_table_decides_its_preview():
+    table = "file^befund\nr1^Schenkelblöcke, links; rechts\n".encode("mac-roman")
+    head = read_head(table, separator="^", encoding="mac-roman")
+    assert head.columns == ("file", "befund")
+    assert head.rows[0][1] == "Schenkelblöcke, links; rechts"
+    with pytest.raises(InvalidArgument, match="it has one"):
+        read_head(table, separator="|")

@@ -1,0 +1,1 @@
+"""Models that come with the product, and the program that makes them again."""

@@ -1,0 +1,135 @@
+"""Recipes: named runs, one TOML file each in `recipes/`, that anyone can repeat on the same data.
+
+A recipe says which architecture learns what from which label table, and how. `[labels]` describes the table
+that the data's publisher gives, in the words of the BuildDataset call (see docs/datasets.md); `[options]` are
+training options, those that are absent have their defaults. What a file says and this program does not
+know is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from exchangeai.dataset import decode_manifest
+from exchangeai.errors import InvalidArgument, NotFound
+from exchangeai.facts import AUGMENTATIONS, Task, TrainingOptions
+from exchangeai.model_file import model_digest
+from services.trainer.job import BASE_FILE, Job, write_job
+
+FOLDER = Path(__file__).parent / "recipes"
+MANIFEST_FILE = "manifest.json"
+
+
+class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the publisher's label table becomes a data set."""
+
+    table: str
+    """Where the table is to be had, in words."""
+    recording: str
+    """Column that names the recording."""
+    label: str = ""
+    label_columns: tuple[str, ...] = ()
+    label_separator: str = ";"
+    patient: str = ""
+    part: str = ""
+    part_values: dict[str, str] = {}
+    classes: tuple[str, ...] = ()
+    """Empty for all that the table has."""
+    unlabelled: str = "keep"
+    """Recordings without any of the classes: `keep` as negatives of all, or `drop`."""
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    summary: str
+    architecture: str
+    task: Task
+    labels: Labels
+    base: str = ""
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A named run."""
+
+    name: str
+    summary: str
+    architecture: str
+    task: Task
+    labels: Labels
+    base: str
+    """The recipe whose model's weights it starts from; empty when from scratch."""
+    options: TrainingOptions
+
+
+def names() -> tuple[str, ...]:
+    """Every recipe, sorted."""
+    return tuple(sorted(p.stem for p in FOLDER.glob("*.toml")))
+
+
+def load(name: str) -> Recipe:
+    """Read a recipe. Raises NotFound, InvalidArgument (what is wrong in the file)."""
+    if name not in names():
+        raise NotFound(f"there is no recipe {name!r}; there are {', '.join(names())}")
+    try:
+        read = msgspec.convert(tomllib.loads((FOLDER / f"{name}.toml").read_text()), _File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as e:
+        raise InvalidArgument(f"the recipe {name} is malformed: {e}") from e
+    unknown = set(read.options.augmentations) - set(AUGMENTATIONS)
+    if unknown:
+        raise InvalidArgument(f"the recipe {name} names augmentations that do not exist: {sorted(unknown)}")
+    if read.labels.unlabelled not in ("keep", "drop"):
+        raise InvalidArgument(f"the recipe {name} must say `keep` or `drop` for unlabelled recordings")
+    if read.base and read.base not in names():
+        raise InvalidArgument(f"the recipe {name} starts from {read.base}, which is no recipe")
+    return Recipe(
+        name=name,
+        summary=read.summary,
+        architecture=read.architecture,
+        task=read.task,
+        labels=read.labels,
+        base=read.base,
+        options=read.options,
+    )
+
+
+def prepare(recipe: Recipe, dataset: Path, out: Path, base: Path | None, code_version: str) -> None:
+    """Write the job of a recipe on the data set in a folder (manifest.json and shards) into `out`.
+
+    Raises InvalidArgument when the data set is none for the recipe or a base model is missing.
+    """
+    try:
+        manifest = decode_manifest((dataset / MANIFEST_FILE).read_bytes())
+    except FileNotFoundError as e:
+        raise InvalidArgument(f"the folder of the data set has no {MANIFEST_FILE}") from e
+    if manifest.task is not recipe.task:
+        raise InvalidArgument(f"the recipe is for {recipe.task}, the data set is {manifest.task}")
+    if recipe.labels.classes and set(manifest.classes) != set(recipe.labels.classes):
+        raise InvalidArgument("the data set has other classes than the recipe")
+    if recipe.base and base is None:
+        raise InvalidArgument(f"the recipe starts from the model of {recipe.base}; name its file")
+    digest = ""
+    out.mkdir(parents=True, exist_ok=True)
+    if base is not None:
+        data = base.read_bytes()
+        digest = model_digest(data)
+        (out / BASE_FILE).write_bytes(data)
+    write_job(
+        out,
+        Job(
+            run_id=recipe.name,
+            model_name=recipe.name,
+            dataset_id=manifest.dataset_id,
+            data_folder=dataset,
+            architecture=recipe.architecture,
+            task=recipe.task,
+            classes=manifest.classes,
+            options=recipe.options,
+            base_digest=digest,
+            code_version=code_version,
+        ),
+    )

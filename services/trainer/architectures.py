@@ -78,5 +78,16 @@ def describe() -> list[Architecture]:
     return told
 
 
+def table() -> str:
+    """What there is, a line each, for a terminal; loads torch."""
+    rows = [("key", "parameters", "GFLOPs", "summary")]
+    rows += [(a.name, f"{a.parameters:,}", f"{a.gflops:.3f}", a.summary) for a in describe()]
+    wide = [max(len(row[i]) for row in rows) for i in range(3)]
+    return "\n".join(
+        f"{key:<{wide[0]}}  {parameters:>{wide[1]}}  {gflops:>{wide[2]}}  {summary}"
+        for key, parameters, gflops, summary in rows
+    )
+
+
 if __name__ == "__main__":
     sys.stdout.write(msgspec.json.encode(describe()).decode())

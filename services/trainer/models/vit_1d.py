@@ -1,4 +1,8 @@
-"""ViT-1d: a transformer over short patches of all leads, on 100 Hz."""
+"""ViT-1d: a transformer over short patches of all leads, on 100 Hz.
+
+The patches are made by two normalised convolutions: with them a transformer without pre-training learns
+sooner and further than with one linear map (Xiao et al. 2021).
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from services.trainer.layers import Encoder, at_steps, undecayed
+from services.trainer.layers import Encoder, at_steps, normed_convolution, undecayed
 
-SUMMARY = "ViT-1d: transformer over patches of 100 ms of all leads (Dosovitskiy et al. 2021)."
+SUMMARY = "ViT-1d: transformer over patches of 100 ms (Dosovitskiy et al. 2021; Xiao et al. 2021)."
 RANK = 60
 LEARNING_RATE = 5e-4
 
 WIDTH = 192
 HEADS = 3
 DEPTH = 6
-PATCH = 10
+STEM = 64
+PATCH = 5
+"""Steps of the stem, which halves the rate."""
 STEPS = 50
 DROPOUT = 0.1
 INITIAL_SPREAD = 0.02
@@ -67,7 +73,12 @@ class Vit1d(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patches = nn.Conv1d(12, WIDTH, PATCH, PATCH)
+        self.patches = nn.Sequential(
+            *normed_convolution(12, STEM, 7, 2),
+            nn.ReLU(),
+            nn.Conv1d(STEM, WIDTH, PATCH, PATCH, bias=False),
+            nn.BatchNorm1d(WIDTH),
+        )
         self.positions = undecayed(INITIAL_SPREAD * torch.randn(1, STEPS, WIDTH))
         self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
         self.norm = nn.LayerNorm(WIDTH)

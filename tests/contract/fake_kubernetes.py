@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import re
 import secrets as random
 import signal
 from collections import deque
@@ -29,6 +30,7 @@ VERSION = "1.33"
 NAMESPACE = "ecg"
 RESTART_PAUSE_S = 0.3
 """Kubernetes waits 10 s and longer."""
+QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 VERBS = {"POST": "create", "DELETE": "delete"}
 
 
@@ -95,7 +97,7 @@ class FakeCluster:
                 return await self._log(request, response)
             return response
         if request.method == "POST":
-            return self._create(resource, await request.json())
+            return self.create(resource, await request.json())
         pods = {n: p.object for n, p in self.pods.items()}
         found = pods if resource == "pods" else self.objects[resource]
         if name is None:
@@ -109,7 +111,8 @@ class FakeCluster:
             found[name]["metadata"].setdefault("deletionTimestamp", _now())
         return web.json_response(found[name])
 
-    def _create(self, resource: str, body: Object) -> web.Response:
+    def create(self, resource: str, body: Object) -> web.Response:
+        """Take an object in, if it is allowed."""
         name = body["metadata"]["name"]
         try:
             kubernetes_validate.validate(body, VERSION, strict=True)
@@ -291,7 +294,10 @@ def _wrong_job(job: Object) -> list[str]:
     spec = job["spec"]
     pod = spec["template"]["spec"]
     limits = pod["containers"][0]["resources"]
+    quantities = [*limits["limits"].values()]
+    quantities += [v["emptyDir"]["sizeLimit"] for v in pod["volumes"] if "emptyDir" in v]
     rules = {
+        "quantities": all(QUANTITY.fullmatch(q) for q in quantities),
         "name": len(f"{job['metadata']['name']}-{spec['completions']}") <= 63,
         "podFailurePolicy needs restartPolicy Never": pod["restartPolicy"] == "Never",
         "podFailurePolicy needs podReplacementPolicy Failed": spec["podReplacementPolicy"] == "Failed",

@@ -235,6 +235,8 @@ class KubernetesLauncher:
             ended = await self._follow(launch, layout, listener, stop, leave)
             if ended is not None and await remote.collect(self._store, prefix, launch.folder):
                 return End.FINISHED
+            if ended is End.FINISHED:
+                ended = End.DIED  # without a result
             if ended is End.GAVE_UP and not isinstance(listener.last, Failed):
                 await self._hear_others(launch, listener)
         if ended in (End.GAVE_UP, End.DIED):

@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_file_commands(commands)
     _add_import_command(commands)
     _add_labels_command(commands)
+    models = commands.add_parser("models", help="tell which architectures can be trained")
+    models.add_argument("action", choices=("list",), help="key, parameters, GFLOPs a window, and the paper")
     options = parser.parse_args(arguments)
     if options.command in ("inspect", "convert"):
         from exchangeai import file_commands
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from exchangeai.label_commands import labels
 
         return labels(options)
+    if options.command == "models":
+        return _list_models()
     if options.command == "up":
         # Found by name, so that the kernel does not import the services.
         local = importlib.import_module("services.local")
@@ -107,6 +111,15 @@ def _add_reading_options(parser: Any) -> None:
     parser.add_argument("--unit-multiple", type=float, default=1.0, help="the samples count so many units")
     parser.add_argument("--leads", default="", help="lead names in the file's order, with commas: I,II,V1")
     parser.add_argument("--strict", action="store_true", help="refuse truncated files, wrong checksums")
+
+
+def _list_models() -> int:
+    try:
+        print(importlib.import_module("services.trainer.architectures").table())
+    except ModuleNotFoundError as e:
+        print(f"exchangeai models: {e.name} is missing; install exchangeai[trainer]", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _serve(name: str) -> int:

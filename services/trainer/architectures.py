@@ -62,10 +62,11 @@ def describe() -> list[Architecture]:
     summaries = {name: module.SUMMARY for name, module in modules_in(models.__name__).items()}
     told: list[Architecture] = []
     for key, (file, _) in architecture_keys().items():
-        # On the meta device nothing is allocated or computed: a service asks for this while a caller waits.
+        # On the meta device nothing is computed (a caller waits), and recurrent layers fall into products
+        # that are counted.
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counted:
             network = build(key, CLASSES).eval()
-            network(torch.empty(1, 12, WINDOW_SAMPLES))
+            network(torch.zeros(1, 12, WINDOW_SAMPLES))
         told.append(
             Architecture(
                 name=key,
@@ -75,6 +76,17 @@ def describe() -> list[Architecture]:
             )
         )
     return told
+
+
+def table() -> str:
+    """What there is, a line each, for a terminal; loads torch."""
+    rows = [("key", "parameters", "GFLOPs", "summary")]
+    rows += [(a.name, f"{a.parameters:,}", f"{a.gflops:.3f}", a.summary) for a in describe()]
+    wide = [max(len(row[i]) for row in rows) for i in range(3)]
+    return "\n".join(
+        f"{key:<{wide[0]}}  {parameters:>{wide[1]}}  {gflops:>{wide[2]}}  {summary}"
+        for key, parameters, gflops, summary in rows
+    )
 
 
 if __name__ == "__main__":

@@ -79,19 +79,29 @@ def save(checkpoint: Checkpoint, path: Path, store: BlockingStore | None, key: s
         store.put(key, data)
 
 
-def load(path: Path, store: BlockingStore | None, key: str) -> Checkpoint | None:
-    """The furthest of the checkpoints on disk and in the store; damaged ones are passed over."""
+def furthest(path: Path, store: BlockingStore | None, key: str) -> bytes:
+    """The furthest of the checkpoints on disk and in the store, empty for none; damaged ones are passed over.
+
+    For the first rank alone: another machine's disk may be behind, and all must go on from the same step.
+    """
     candidates: list[bytes] = []
     if path.exists():
         candidates.append(path.read_bytes())
     if store is not None:
         with contextlib.suppress(NotFound):
             candidates.append(store.get(key))
-    read = [c for c in map(_parse, candidates) if c is not None]
-    return max(read, key=lambda c: (c.progress.finished, c.progress.epoch, c.progress.step), default=None)
+    found, data = Progress(epoch=0), b""
+    for candidate in candidates:
+        read = parse(candidate)
+        if read is not None and _reached(read.progress) > _reached(found):
+            found, data = read.progress, candidate
+    return data
 
 
-def _parse(data: bytes) -> Checkpoint | None:
+def parse(data: bytes) -> Checkpoint | None:
+    """Read a checkpoint; None for no bytes and for damaged ones."""
+    if not data:
+        return None
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if content["format"] != FORMAT:
@@ -107,3 +117,7 @@ def _parse(data: bytes) -> Checkpoint | None:
     except Exception:  # torch raises half a dozen kinds for torn bytes
         log.warning("a checkpoint is damaged and is passed over", exc_info=True)
         return None
+
+
+def _reached(progress: Progress) -> tuple[bool, int, int]:
+    return progress.finished, progress.epoch, progress.step

@@ -153,12 +153,17 @@ def _graph(exported: Exported) -> onnx.ModelProto:
     # trained further. The runtime folds them itself when it loads the model.
     tidy = cast(Any, optimizer)
     tidy.inline(program.model)
-    tidy.fold_constants(program.model)
+    # A transposed weight would be a second copy beside the one kept for training.
+    tidy.fold_constants(program.model, should_fold=_not_transposes)
     tidy.remove_unused_nodes(program.model)
     graph = cast(onnx.ModelProto, program.model_proto)
     _strip(graph)
     cast(Any, onnx.checker).check_model(graph)
     return graph
+
+
+def _not_transposes(node: Any) -> bool | None:
+    return False if node.op_type == "Transpose" else None
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -18,6 +18,8 @@ RESULT_FILE = "result.json"
 
 STOPPED = 75
 """Exit code of a rank that was asked to stop and has saved its checkpoint (EX_TEMPFAIL)."""
+GAVE_UP = 65
+"""Exit code of a rank that has told why it cannot go on: repeating it would not help (EX_DATAERR)."""
 
 
 @dataclass(frozen=True, kw_only=True)

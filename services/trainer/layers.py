@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +104,33 @@ class AttentionPool(nn.Module):
         grouped = features_BET.reshape(batch, self.heads, width // self.heads, steps)
         contributions_BET = (grouped * weights_BHT[:, :, None]).reshape(batch, width, steps)
         return mean_over_valid(contributions_BET, valid_B1T), contributions_BET
+
+
+class SqueezeExcite(nn.Module):
+    """Weighs the channels by what they hold on average (Hu et al. 2018); [B, E, T] → [B, E, T]."""
+
+    def __init__(self, width: int, squeezed: int, activation: type[nn.Module] = nn.ReLU) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(
+            nn.Linear(width, squeezed), activation(), nn.Linear(squeezed, width), nn.Sigmoid()
+        )
+
+    def forward(self, x_BET: Tensor, valid_B1T: Tensor) -> Tensor:
+        """Padding takes no part in the average; `valid` may have other steps."""
+        mean_BE = mean_over_valid(x_BET, at_steps(valid_B1T, x_BET.shape[2]))
+        return x_BET * self.weigh(mean_BE)[:, :, None]
+
+
+def normed_convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """A convolution that keeps the length (over the stride) and its batch normalisation."""
+    return [nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm1d(outputs)]
+
+
+def undecayed(values: Tensor) -> nn.Parameter:
+    """A parameter that weight decay must not pull to zero, where zero has no special meaning."""
+    parameter: Any = nn.Parameter(values)
+    parameter.decays = False
+    return cast(nn.Parameter, parameter)
 
 
 def lowpass_taps(taps: int, cutoff_hz: float, rate_hz: float = INPUT_HZ) -> Tensor:

@@ -6,23 +6,26 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from exchangeai.bus import open_bus, open_index
-from exchangeai.config import BusConfig, RpcConfig, StoreConfig, TelemetryConfig, to_env
+from exchangeai.config import BusConfig, ConfigError, RpcConfig, StoreConfig, TelemetryConfig, to_env
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.facts import ModelFact, RunFact
 from exchangeai.process import until_stopped
 from exchangeai.rpc import Server
-from exchangeai.store import open_store
+from exchangeai.store import ObjectStore, open_store
 from exchangeai.v1.training_service_pb2_grpc import (
     add_TrainingServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
 )
 from services.trainer.architectures import Architectures
+from services.trainer.launchers import Launcher
+from services.trainer.launchers.kubernetes import KubernetesConfig, open_kubernetes
 from services.trainer.launchers.local import LocalLauncher
+from services.trainer.launchers.slurm import SlurmConfig, SlurmLauncher
 from services.trainer.publish import Publisher
 from services.trainer.runs import Runs
 from services.trainer.servicer import TrainingServicer
@@ -51,6 +54,10 @@ class Config:
     """CPU cores that the ranks of a run share; 0 takes all that this process may use."""
     stop_grace_s: float = 20.0
     """How long ranks may take to save when they are asked to stop."""
+    launcher: str = "local"
+    """Where ranks run: `local` (processes beside this one), `kubernetes` (a Job a run) or `slurm`."""
+    kubernetes: KubernetesConfig = field(default_factory=KubernetesConfig)
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
 
 
 async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], None]) -> None:
@@ -60,22 +67,17 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         bus = await stack.enter_async_context(open_bus(config.bus, "trainer"))
         index = await stack.enter_async_context(open_index(bus.facts(RunFact)))
         models = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
-        cores = config.cores or len(os.sched_getaffinity(0))
         architectures = Architectures()
+        launcher = await stack.enter_async_context(_open_launcher(config, store))
         runs = Runs(
             bus,
             store,
             index,
             models,
             architectures,
-            most_processes=cores,
+            most_processes=launcher.most_processes,
             now_s=time.time,
             new_id=lambda: secrets.token_hex(16),
-        )
-        launcher = LocalLauncher(
-            {**os.environ, **to_env(config.store, "EXCHANGEAI_STORE_")},
-            cores=cores,
-            grace_s=config.stop_grace_s,
         )
         publisher = Publisher(bus, store, time.time)
         worker = Worker(bus, store, runs, index, publisher, launcher, config.work_dir / "trainer", time.time)
@@ -95,6 +97,24 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
             ),
             _sweep(runs),
         )
+
+
+@asynccontextmanager
+async def _open_launcher(config: Config, store: ObjectStore) -> AsyncGenerator[Launcher]:
+    match config.launcher:
+        case "local":
+            yield LocalLauncher(
+                {**os.environ, **to_env(config.store, "EXCHANGEAI_STORE_")},
+                cores=config.cores or len(os.sched_getaffinity(0)),
+                grace_s=config.stop_grace_s,
+            )
+        case "kubernetes":
+            async with open_kubernetes(config.kubernetes, store, config.store, config.stop_grace_s) as opened:
+                yield opened
+        case "slurm":
+            yield SlurmLauncher(config.slurm, store, config.store, os.environ, config.stop_grace_s)
+        case unknown:
+            raise ConfigError(f"EXCHANGEAI_LAUNCHER must be local, kubernetes or slurm, not {unknown!r}")
 
 
 async def _sweep(runs: Runs) -> None:

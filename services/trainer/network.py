@@ -112,6 +112,12 @@ def build(architecture: str, outputs: int, method: Method = Method.FULL) -> Netw
     return Network(cast(Encoder, module.build(size) if size else module.build()), outputs, method)
 
 
+def learning_rate(architecture: str, usual: float) -> float:
+    """The peak rate that suits an architecture: the usual one, unless its file says otherwise."""
+    module = modules_in("services.trainer.models")[architecture_keys()[architecture][0]]
+    return cast(float, getattr(module, "LEARNING_RATE", usual))
+
+
 def logits(network: nn.Module, x_BLT: Tensor) -> Tensor:
     """Only the logits, [B, C]."""
     return cast("tuple[Tensor, Tensor, Tensor]", network(x_BLT))[0]

@@ -63,6 +63,18 @@ class Ranks:
             for buffer in network.buffers():
                 _dist.broadcast(buffer, 0)
 
+    def share_bytes(self, data: bytes) -> bytes:
+        """The first rank's bytes, for all; what the others bring is ignored."""
+        if self.world == 1:
+            return data
+        length = torch.tensor([len(data)], device=self.device)
+        _dist.broadcast(length, 0)
+        shared = torch.empty(int(length), dtype=torch.uint8, device=self.device)
+        if self.first and data:
+            shared = torch.frombuffer(bytearray(data), dtype=torch.uint8).to(self.device)
+        _dist.broadcast(shared, 0)
+        return shared.cpu().numpy().tobytes()
+
     def gather_rows(self, rows: Tensor, total: int) -> Tensor:
         """Put rows rank::world of each rank together in order, [total, ...]."""
         if self.world == 1:
@@ -73,6 +85,12 @@ class Ranks:
         all_ = [torch.empty_like(padded) for _ in range(self.world)]
         _dist.all_gather(all_, padded)
         return torch.stack(all_, dim=1).flatten(0, 1)[:total]
+
+
+def peers_lost(error: BaseException) -> bool:
+    """Whether other ranks ended or became unreachable, which is no fault of the run."""
+    # gloo has no exception of its own: it raises RuntimeError with the place in its source.
+    return isinstance(error, _dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 @contextmanager

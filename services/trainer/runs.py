@@ -178,7 +178,8 @@ class Runs:
     async def _check(self, run: RunFact) -> None:
         if run.options.processes > self._most_processes:
             raise InvalidArgument(
-                f"{run.options.processes} processes are more than this trainer's {self._most_processes} cores"
+                f"{run.options.processes} processes are more than the {self._most_processes} "
+                "that this trainer can start; ask for fewer"
             )
         names = [a.name for a in await self._architectures.all()]
         if run.architecture not in names:

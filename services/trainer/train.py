@@ -36,10 +36,18 @@ from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.finish import finish
-from services.trainer.job import BASE_FILE, CHECKPOINT_FILE, STOPPED, Job, checkpoint_key, read_job
+from services.trainer.job import (
+    BASE_FILE,
+    CHECKPOINT_FILE,
+    GAVE_UP,
+    STOPPED,
+    Job,
+    checkpoint_key,
+    read_job,
+)
 from services.trainer.loop import StopRequested, predict, train
 from services.trainer.network import Network
-from services.trainer.ranks import joined
+from services.trainer.ranks import joined, peers_lost
 from services.trainer.report import Activity, Alive, Failed, Report, Stopped, emit
 from services.trainer.tensors import seed_all
 
@@ -66,8 +74,8 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         manifest, parts = _open(job, store)
         seed_all(job.options.seed)
         path, key = folder / CHECKPOINT_FILE, checkpoint_key(job.run_id)
-        resumed = checkpoint.load(path, store, key)
-        ranks.wait()  # no rank may write a checkpoint before all have read the last
+        last = checkpoint.furthest(path, store, key) if ranks.first else b""
+        resumed = checkpoint.parse(ranks.share_bytes(last))
 
         options = job.options
         learned = objective.fit(
@@ -174,12 +182,16 @@ def main(arguments: list[str]) -> int:
     except ExchangeaiError as e:
         log.exception("the run failed")
         emit(Failed(reason=str(e)))
-        return 1
+        return GAVE_UP
     except Exception as e:
+        if peers_lost(e):
+            # Whoever was lost knows why; the launcher tries again from the checkpoint.
+            log.exception("other ranks were lost")
+            return 1
         # A defect; repeating it would only repeat it, so it is reported and not left to look like a crash.
         log.exception("the run failed")
         emit(Failed(reason=f"an internal error ({type(e).__name__}); the trainer's log has the details"))
-        return 1
+        return GAVE_UP
     return 0
 
 

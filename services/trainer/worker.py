@@ -19,8 +19,7 @@ from exchangeai.telemetry import RUNS_ACTIVE
 from exchangeai.test_looks import record_test_look
 from services.trainer.follow import Follower
 from services.trainer.job import BASE_FILE, Job, read_result, write_job
-from services.trainer.launchers import Launcher
-from services.trainer.launchers.local import log_tail
+from services.trainer.launchers import End, Launch, Launcher, log_tail
 from services.trainer.publish import Publisher
 from services.trainer.report import Report
 from services.trainer.runs import Runs, announce, model_key
@@ -69,6 +68,8 @@ class Worker:
         if run.state is RunState.QUEUED:
             run = await self._move(run.run_id, RunState.QUEUED, RunState.RUNNING, activity="Starting")
         if run.state is not RunState.RUNNING:
+            # Cancelled while nobody followed it; its ranks may live elsewhere.
+            await self._launcher.clear(self._launch(run))
             await self._end(run, RunState.CANCELLED)
             return
         self._in_use.append(run.dataset_id)
@@ -84,7 +85,7 @@ class Worker:
             self._in_use.remove(run.dataset_id)
 
     async def _work(self, run: RunFact, delivery: Delivery) -> None:
-        folder = await self._prepare(run)
+        launch = await self._prepare(run)
         follower = Follower(self._facts, run, self._now_s)
 
         async def tell(report: Report) -> None:
@@ -92,27 +93,25 @@ class Worker:
             await follower.hear(report)
 
         stop = asyncio.Event()
-        watchers = [
-            asyncio.create_task(self._stop_when_cancelled(run.run_id, stop)),
-            asyncio.create_task(_stop_when_draining(delivery, stop)),
-        ]
+        watcher = asyncio.create_task(self._stop_when_cancelled(run.run_id, stop))
         try:
-            code = await self._launcher.run(folder, run.options.processes, tell, stop)
+            end = await self._launcher.run(launch, tell, stop, delivery.stopping)
         finally:
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.gather(*watchers, return_exceptions=True)
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
         await follower.write()
-        await self._settle(run, folder, follower, code, delivery)
+        await self._settle(run, launch, follower, end, delivery)
 
     async def _settle(
-        self, run: RunFact, folder: Path, follower: Follower, code: int, delivery: Delivery
+        self, run: RunFact, launch: Launch, follower: Follower, end: End, delivery: Delivery
     ) -> None:
         """Decide what the end of the ranks means."""
-        result = read_result(folder)
-        if result is not None and code == 0:
+        if end is End.LEFT:
+            raise Later(1.0, "the ranks run on without this process")
+        result = read_result(launch.folder)
+        if result is not None and end is End.FINISHED:
             await record_test_look(self._looks, run.dataset_id, run.run_id, self._now_s())
-            version = await self._publisher.publish(run.model_name, folder, result)
+            version = await self._publisher.publish(run.model_name, launch.folder, result)
             await self._end(
                 run,
                 RunState.SUCCEEDED,
@@ -131,7 +130,7 @@ class Worker:
             raise Later(1.0, "the service drains")
         log.error(
             "the ranks failed",
-            extra={"fields": {"run_id": run.run_id, "code": code, "log": log_tail(folder)}},
+            extra={"fields": {"run_id": run.run_id, "end": end, "log": log_tail(launch.folder)}},
         )
         if follower.failed is None and delivery.attempt < MOST_CRASHES:
             raise RanksDied
@@ -143,11 +142,20 @@ class Worker:
             "its checkpoint is kept, so the run can be continued",
         )
 
-    async def _prepare(self, run: RunFact) -> Path:
+    def _launch(self, run: RunFact) -> Launch:
+        return Launch(
+            run_id=run.run_id,
+            attempt=run.attempt,
+            folder=self._run_dir / run.run_id,
+            processes=run.options.processes,
+        )
+
+    async def _prepare(self, run: RunFact) -> Launch:
         dataset = await self._datasets.get(run.dataset_id)
         if dataset is None:
             raise NotFound("the data set was deleted; the run cannot go on")
-        folder = self._run_dir / run.run_id
+        launch = self._launch(run)
+        folder = launch.folder
         folder.mkdir(parents=True, exist_ok=True)
         self._data_dir.mkdir(parents=True, exist_ok=True)
         for cached in self._data_dir.iterdir():
@@ -172,7 +180,7 @@ class Worker:
                 code_version=__version__,
             ),
         )
-        return folder
+        return launch
 
     async def _stop_when_cancelled(self, run_id: str, stop: asyncio.Event) -> None:
         await self._index.wait(run_id, lambda r: r is not None and r.state is RunState.CANCELLING)
@@ -203,10 +211,6 @@ class Worker:
 
         ended = await self._facts.change(run.run_id, edit)
         await announce(self._bus, ended)
+        await self._launcher.clear(self._launch(run))
         # The checkpoint is in the store; here it would only take room.
         await asyncio.to_thread(shutil.rmtree, self._run_dir / run.run_id, ignore_errors=True)
-
-
-async def _stop_when_draining(delivery: Delivery, stop: asyncio.Event) -> None:
-    await delivery.stopping.wait()
-    stop.set()

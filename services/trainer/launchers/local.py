@@ -7,12 +7,12 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-from services.trainer.report import Report, parse
+from services.trainer.launchers import LOG_FILE, End, Launch, Tell, end_of, first
+from services.trainer.report import parse
+from services.trainer.torchrun import rank_environment
 
-LOG_FILE = "ranks.log"
 LINE_BYTES = 1 << 20
 HIDDEN = ("EXCHANGEAI_BUS_", "EXCHANGEAI_SITE_KEY")
 """Ranks need the store and nothing else of ours."""
@@ -26,48 +26,38 @@ class LocalLauncher:
         self._cores = cores
         self._grace_s = grace_s
 
-    async def run(
-        self,
-        folder: Path,
-        processes: int,
-        tell: Callable[[Report], Awaitable[None]],
-        stop: asyncio.Event,
-    ) -> int:
-        """Run the job in `folder` to its end and return torchrun's exit code.
+    @property
+    def most_processes(self) -> int:
+        """One rank a core."""
+        return self._cores
 
-        `tell` hears each report of the first rank. `stop` asks the ranks to save and end; after `grace_s`
-        they are killed. When cancelled they are killed at once. None is left behind.
+    async def run(self, launch: Launch, tell: Tell, stop: asyncio.Event, leave: asyncio.Event) -> End:
+        """Run the attempt to its end.
+
+        The ranks die with this process, so `leave` stops them. After `grace_s` of being asked to stop they
+        are killed; when the call is cancelled, at once. None is left behind.
         """
-        environment = {
-            **self._environment,
-            "OMP_NUM_THREADS": str(max(1, self._cores // processes)),
-            # Threads that spin while they wait for each other make a step ten times as long as soon as
-            # anything else wants the cores (measured: 4.2 s against 0.5 s at a load of 8 on 2 cores).
-            "OMP_WAIT_POLICY": "PASSIVE",
-            # cuBLAS is deterministic only with this (PyTorch, notes on reproducibility)
-            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        }
-        with (folder / LOG_FILE).open("wb") as log:
+        with (launch.folder / LOG_FILE).open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "services.trainer.torchrun", "--standalone"),
-                *("--nproc-per-node", str(processes), "--max-restarts", "0"),
-                *("-m", "services.trainer.train", "--run-dir", str(folder)),
+                *("--nproc-per-node", str(launch.processes), "--max-restarts", "0"),
+                *("-m", "services.trainer.train", "--run-dir", str(launch.folder)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=environment,
+                env={**self._environment, **rank_environment(self._cores, launch.processes)},
                 limit=LINE_BYTES,
                 start_new_session=True,
             )
-        stopper = asyncio.create_task(self._stop(process, stop))
+        stopper = asyncio.create_task(self._stop(process, stop, leave))
         try:
             assert process.stdout is not None
             async for line in process.stdout:
                 report = parse(line)
                 if report is not None:
                     await tell(report)
-            return await process.wait()
+            return end_of(await process.wait())
         finally:
             stopper.cancel()
             await asyncio.gather(stopper, return_exceptions=True)
@@ -75,21 +65,16 @@ class LocalLauncher:
                 _signal(process, signal.SIGKILL)
                 await process.wait()
 
-    async def _stop(self, process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
-        await stop.wait()
+    async def clear(self, launch: Launch) -> None:
+        """There is nothing: the ranks end with `run`, and the folder is the worker's."""
+
+    async def _stop(
+        self, process: asyncio.subprocess.Process, stop: asyncio.Event, leave: asyncio.Event
+    ) -> None:
+        await first(stop, leave)
         _signal(process, signal.SIGTERM)
         await asyncio.sleep(self._grace_s)
         _signal(process, signal.SIGKILL)
-
-
-def log_tail(folder: Path, size_bytes: int = 4000) -> str:
-    """The end of what the ranks wrote to standard error."""
-    try:
-        with (folder / LOG_FILE).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - size_bytes))
-            return log.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

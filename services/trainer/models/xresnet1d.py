@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from services.trainer.layers import Encoder
+from services.trainer.layers import Encoder, normed_convolution
 
 SUMMARY = "xresnet1d: residual network with a three-layer stem (He et al. 2019; Strodthoff et al. 2021)."
 RANK = 10
@@ -38,13 +38,6 @@ published xresnet1d50 and 101 for ECGs do."""
 SIZES = tuple(_SIZES)
 
 
-def _convolve(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    return [
-        nn.Conv1d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm1d(outputs),
-    ]
-
-
 class Block(nn.Module):
     """Two convolutions, or three around a bottleneck, and a shortcut that averages before it projects."""
 
@@ -53,11 +46,15 @@ class Block(nn.Module):
         outputs = middle * expansion
         layers: list[nn.Module] = []
         if expansion > 1:
-            layers += [*_convolve(inputs, middle, 1), nn.ReLU(), *_convolve(middle, middle, KERNEL, stride)]
-            layers += [nn.ReLU(), *_convolve(middle, outputs, 1)]
+            layers += [
+                *normed_convolution(inputs, middle, 1),
+                nn.ReLU(),
+                *normed_convolution(middle, middle, KERNEL, stride),
+            ]
+            layers += [nn.ReLU(), *normed_convolution(middle, outputs, 1)]
         else:
-            layers += [*_convolve(inputs, outputs, KERNEL, stride), nn.ReLU()]
-            layers += _convolve(outputs, outputs, KERNEL)
+            layers += [*normed_convolution(inputs, outputs, KERNEL, stride), nn.ReLU()]
+            layers += normed_convolution(outputs, outputs, KERNEL)
         self.convolutions = nn.Sequential(*layers)
         # a block that starts as the identity trains more steadily (Goyal et al. 2017)
         last = self.convolutions[-1]
@@ -67,7 +64,7 @@ class Block(nn.Module):
         if stride > 1:
             self.shortcut.append(nn.AvgPool1d(2, 2, ceil_mode=True, count_include_pad=False))
         if inputs != outputs:
-            self.shortcut.extend(_convolve(inputs, outputs, 1))
+            self.shortcut.extend(normed_convolution(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve and add."""
@@ -81,7 +78,7 @@ class XResNet1d(Encoder):
         super().__init__()
         stem: list[nn.Module] = []
         for i, (inputs, outputs) in enumerate(pairwise((12, *size.stem))):
-            stem += [*_convolve(inputs, outputs, KERNEL, 2 if i == 0 else 1), nn.ReLU()]
+            stem += [*normed_convolution(inputs, outputs, KERNEL, 2 if i == 0 else 1), nn.ReLU()]
         self.stem = nn.Sequential(*stem, nn.MaxPool1d(3, 2, 1))
         layers: list[nn.Module] = []
         inputs = size.stem[-1]

@@ -1,7 +1,7 @@
 """What recordings, data sets, runs and models exist, and their state now.
 
-Each class is one kind of fact; its key-value bucket is in `BUCKETS`. Each bucket has one writer (named
-in the class's docstring); everyone may read and watch. Every fact can be rebuilt from the objects.
+Each class is one kind of fact; its key-value bucket is in `exchangeai.buckets`. Each bucket has one writer
+(named in the class's docstring); everyone may read and watch. Every fact can be rebuilt from the objects.
 Times are seconds since the epoch, UTC.
 """
 
@@ -289,6 +289,8 @@ class TrainingOptions:
     """Greatest norm of a step's gradient; 0 for no limit."""
     augmentations: tuple[str, ...] = ("gain", "lead_loss", "noise")
     """Of `AUGMENTATIONS`."""
+    label_share: float = 1.0
+    """Share of the training patients to learn from, chosen by the seed; validation and test stay whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -437,6 +439,10 @@ class RunFact:
     test: TestReport | None = None
     model_digest: str | None = None
     model_version: int = 0
+    comparison_id: str = ""
+    """The comparison it is part of; empty for none."""
+    inference_ms: float = 0.0
+    """Median time for one window in ONNX Runtime on one thread; 0 when not measured."""
     created_at: float = 0.0
     updated_at: float = 0.0
 
@@ -453,16 +459,3 @@ class ModelFact:
     origin: str
     """`here` or `import`."""
     created_at: float = 0.0
-
-
-BUCKETS: dict[type, str] = {
-    RecordingFact: "recordings",
-    SignalFact: "signals",
-    DeletionFact: "deletions",
-    PreprocessedFact: "preprocessed",
-    DatasetFact: "datasets",
-    TestLooksFact: "test_looks",
-    RunFact: "runs",
-    ModelFact: "models",
-}
-"""The key-value bucket of each kind of fact."""

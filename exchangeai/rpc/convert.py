@@ -273,6 +273,7 @@ def run_to_proto(fact: RunFact) -> run_pb2.Run:
         updated_at=timestamp(fact.updated_at),
         best_epoch=fact.best_epoch,
         base_model=fact.base_model,
+        comparison_id=fact.comparison_id,
     )
     if fact.test is not None:
         message.test.CopyFrom(report_to_proto(fact.test))

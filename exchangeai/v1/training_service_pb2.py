@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from exchangeai.v1 import comparison_pb2 as exchangeai_dot_v1_dot_comparison__pb2
 from exchangeai.v1 import run_pb2 as exchangeai_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$exchangeai/v1/training_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x65xchangeai/v1/run.proto\"\x81\x02\n\x0fStartRunRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\x0c\x61rchitecture\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nmodel_name\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,62}$\x12/\n\x07options\x18\x04 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12\x1b\n\nbase_model\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x0brequest_key\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"3\n\x10StartRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\",\n\x0fWatchRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"3\n\x10WatchRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"\x11\n\x0fListRunsRequest\"4\n\x10ListRunsResponse\x12 \n\x04runs\x18\x01 \x03(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10\x43\x61ncelRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11\x43\x61ncelRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10ResumeRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11ResumeRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"\x1a\n\x18ListArchitecturesRequest\"O\n\x19ListArchitecturesResponse\x12\x32\n\rarchitectures\x18\x01 \x03(\x0b\x32\x1b.exchangeai.v1.Architecture\"Q\n\x0c\x41rchitecture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x03\x12\x0e\n\x06gflops\x18\x04 \x01(\x01\x32\x82\x04\n\x0fTrainingService\x12K\n\x08StartRun\x12\x1e.exchangeai.v1.StartRunRequest\x1a\x1f.exchangeai.v1.StartRunResponse\x12M\n\x08WatchRun\x12\x1e.exchangeai.v1.WatchRunRequest\x1a\x1f.exchangeai.v1.WatchRunResponse0\x01\x12K\n\x08ListRuns\x12\x1e.exchangeai.v1.ListRunsRequest\x1a\x1f.exchangeai.v1.ListRunsResponse\x12N\n\tCancelRun\x12\x1f.exchangeai.v1.CancelRunRequest\x1a .exchangeai.v1.CancelRunResponse\x12N\n\tResumeRun\x12\x1f.exchangeai.v1.ResumeRunRequest\x1a .exchangeai.v1.ResumeRunResponse\x12\x66\n\x11ListArchitectures\x12\'.exchangeai.v1.ListArchitecturesRequest\x1a(.exchangeai.v1.ListArchitecturesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$exchangeai/v1/training_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1e\x65xchangeai/v1/comparison.proto\x1a\x17\x65xchangeai/v1/run.proto\"\x81\x02\n\x0fStartRunRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\x0c\x61rchitecture\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nmodel_name\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,62}$\x12/\n\x07options\x18\x04 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12\x1b\n\nbase_model\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x0brequest_key\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"3\n\x10StartRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\",\n\x0fWatchRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"3\n\x10WatchRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"\x11\n\x0fListRunsRequest\"4\n\x10ListRunsResponse\x12 \n\x04runs\x18\x01 \x03(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10\x43\x61ncelRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11\x43\x61ncelRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10ResumeRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11ResumeRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"\x1a\n\x18ListArchitecturesRequest\"O\n\x19ListArchitecturesResponse\x12\x32\n\rarchitectures\x18\x01 \x03(\x0b\x32\x1b.exchangeai.v1.Architecture\"Q\n\x0c\x41rchitecture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x03\x12\x0e\n\x06gflops\x18\x04 \x01(\x01\"\xc4\x02\n\x16StartComparisonRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x30\n\x04name\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,29}$\x12+\n\rarchitectures\x18\x03 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10@\x18\x01\"\x06r\x04\x10\x01\x18@\x12\x19\n\x05seeds\x18\x04 \x03(\x04\x42\n\xbaH\x07\x92\x01\x04\x10\x14\x18\x01\x12\x36\n\x0clabel_shares\x18\x05 \x03(\x01\x42 \xbaH\x1d\x92\x01\x1a\x10\n\x18\x01\"\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12/\n\x07options\x18\x06 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12\x1c\n\x0brequest_key\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"H\n\x17StartComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"8\n\x14GetComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"F\n\x15GetComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\":\n\x16WatchComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"H\n\x17WatchComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"\x18\n\x16ListComparisonsRequest\"I\n\x17ListComparisonsResponse\x12.\n\x0b\x63omparisons\x18\x01 \x03(\x0b\x32\x19.exchangeai.v1.Comparison\";\n\x17\x43\x61ncelComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"I\n\x18\x43\x61ncelComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"9\n\x15RankComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"G\n\x16RankComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison2\xca\x08\n\x0fTrainingService\x12K\n\x08StartRun\x12\x1e.exchangeai.v1.StartRunRequest\x1a\x1f.exchangeai.v1.StartRunResponse\x12M\n\x08WatchRun\x12\x1e.exchangeai.v1.WatchRunRequest\x1a\x1f.exchangeai.v1.WatchRunResponse0\x01\x12K\n\x08ListRuns\x12\x1e.exchangeai.v1.ListRunsRequest\x1a\x1f.exchangeai.v1.ListRunsResponse\x12N\n\tCancelRun\x12\x1f.exchangeai.v1.CancelRunRequest\x1a .exchangeai.v1.CancelRunResponse\x12N\n\tResumeRun\x12\x1f.exchangeai.v1.ResumeRunRequest\x1a .exchangeai.v1.ResumeRunResponse\x12\x66\n\x11ListArchitectures\x12\'.exchangeai.v1.ListArchitecturesRequest\x1a(.exchangeai.v1.ListArchitecturesResponse\x12`\n\x0fStartComparison\x12%.exchangeai.v1.StartComparisonRequest\x1a&.exchangeai.v1.StartComparisonResponse\x12Z\n\rGetComparison\x12#.exchangeai.v1.GetComparisonRequest\x1a$.exchangeai.v1.GetComparisonResponse\x12\x62\n\x0fWatchComparison\x12%.exchangeai.v1.WatchComparisonRequest\x1a&.exchangeai.v1.WatchComparisonResponse0\x01\x12`\n\x0fListComparisons\x12%.exchangeai.v1.ListComparisonsRequest\x1a&.exchangeai.v1.ListComparisonsResponse\x12\x63\n\x10\x43\x61ncelComparison\x12&.exchangeai.v1.CancelComparisonRequest\x1a\'.exchangeai.v1.CancelComparisonResponse\x12]\n\x0eRankComparison\x12$.exchangeai.v1.RankComparisonRequest\x1a%.exchangeai.v1.RankComparisonResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,32 +50,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELRUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_RESUMERUNREQUEST'].fields_by_name['run_id']._loaded_options = None
   _globals['_RESUMERUNREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H\006r\004\020\001\030@'
-  _globals['_STARTRUNREQUEST']._serialized_start=110
-  _globals['_STARTRUNREQUEST']._serialized_end=367
-  _globals['_STARTRUNRESPONSE']._serialized_start=369
-  _globals['_STARTRUNRESPONSE']._serialized_end=420
-  _globals['_WATCHRUNREQUEST']._serialized_start=422
-  _globals['_WATCHRUNREQUEST']._serialized_end=466
-  _globals['_WATCHRUNRESPONSE']._serialized_start=468
-  _globals['_WATCHRUNRESPONSE']._serialized_end=519
-  _globals['_LISTRUNSREQUEST']._serialized_start=521
-  _globals['_LISTRUNSREQUEST']._serialized_end=538
-  _globals['_LISTRUNSRESPONSE']._serialized_start=540
-  _globals['_LISTRUNSRESPONSE']._serialized_end=592
-  _globals['_CANCELRUNREQUEST']._serialized_start=594
-  _globals['_CANCELRUNREQUEST']._serialized_end=639
-  _globals['_CANCELRUNRESPONSE']._serialized_start=641
-  _globals['_CANCELRUNRESPONSE']._serialized_end=693
-  _globals['_RESUMERUNREQUEST']._serialized_start=695
-  _globals['_RESUMERUNREQUEST']._serialized_end=740
-  _globals['_RESUMERUNRESPONSE']._serialized_start=742
-  _globals['_RESUMERUNRESPONSE']._serialized_end=794
-  _globals['_LISTARCHITECTURESREQUEST']._serialized_start=796
-  _globals['_LISTARCHITECTURESREQUEST']._serialized_end=822
-  _globals['_LISTARCHITECTURESRESPONSE']._serialized_start=824
-  _globals['_LISTARCHITECTURESRESPONSE']._serialized_end=903
-  _globals['_ARCHITECTURE']._serialized_start=905
-  _globals['_ARCHITECTURE']._serialized_end=986
-  _globals['_TRAININGSERVICE']._serialized_start=989
-  _globals['_TRAININGSERVICE']._serialized_end=1503
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['dataset_id']._loaded_options = None
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['dataset_id']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['name']._serialized_options = b'\272H\037r\0352\033^[a-z0-9][a-z0-9._-]{0,29}$'
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['architectures']._loaded_options = None
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['architectures']._serialized_options = b'\272H\021\222\001\016\010\001\020@\030\001\"\006r\004\020\001\030@'
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['seeds']._loaded_options = None
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['seeds']._serialized_options = b'\272H\007\222\001\004\020\024\030\001'
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['label_shares']._loaded_options = None
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['label_shares']._serialized_options = b'\272H\035\222\001\032\020\n\030\001\"\024\022\022\031\000\000\000\000\000\000\360?!\000\000\000\000\000\000\000\000'
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['request_key']._loaded_options = None
+  _globals['_STARTCOMPARISONREQUEST'].fields_by_name['request_key']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_GETCOMPARISONREQUEST'].fields_by_name['comparison_id']._loaded_options = None
+  _globals['_GETCOMPARISONREQUEST'].fields_by_name['comparison_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_WATCHCOMPARISONREQUEST'].fields_by_name['comparison_id']._loaded_options = None
+  _globals['_WATCHCOMPARISONREQUEST'].fields_by_name['comparison_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_CANCELCOMPARISONREQUEST'].fields_by_name['comparison_id']._loaded_options = None
+  _globals['_CANCELCOMPARISONREQUEST'].fields_by_name['comparison_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_RANKCOMPARISONREQUEST'].fields_by_name['comparison_id']._loaded_options = None
+  _globals['_RANKCOMPARISONREQUEST'].fields_by_name['comparison_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_STARTRUNREQUEST']._serialized_start=142
+  _globals['_STARTRUNREQUEST']._serialized_end=399
+  _globals['_STARTRUNRESPONSE']._serialized_start=401
+  _globals['_STARTRUNRESPONSE']._serialized_end=452
+  _globals['_WATCHRUNREQUEST']._serialized_start=454
+  _globals['_WATCHRUNREQUEST']._serialized_end=498
+  _globals['_WATCHRUNRESPONSE']._serialized_start=500
+  _globals['_WATCHRUNRESPONSE']._serialized_end=551
+  _globals['_LISTRUNSREQUEST']._serialized_start=553
+  _globals['_LISTRUNSREQUEST']._serialized_end=570
+  _globals['_LISTRUNSRESPONSE']._serialized_start=572
+  _globals['_LISTRUNSRESPONSE']._serialized_end=624
+  _globals['_CANCELRUNREQUEST']._serialized_start=626
+  _globals['_CANCELRUNREQUEST']._serialized_end=671
+  _globals['_CANCELRUNRESPONSE']._serialized_start=673
+  _globals['_CANCELRUNRESPONSE']._serialized_end=725
+  _globals['_RESUMERUNREQUEST']._serialized_start=727
+  _globals['_RESUMERUNREQUEST']._serialized_end=772
+  _globals['_RESUMERUNRESPONSE']._serialized_start=774
+  _globals['_RESUMERUNRESPONSE']._serialized_end=826
+  _globals['_LISTARCHITECTURESREQUEST']._serialized_start=828
+  _globals['_LISTARCHITECTURESREQUEST']._serialized_end=854
+  _globals['_LISTARCHITECTURESRESPONSE']._serialized_start=856
+  _globals['_LISTARCHITECTURESRESPONSE']._serialized_end=935
+  _globals['_ARCHITECTURE']._serialized_start=937
+  _globals['_ARCHITECTURE']._serialized_end=1018
+  _globals['_STARTCOMPARISONREQUEST']._serialized_start=1021
+  _globals['_STARTCOMPARISONREQUEST']._serialized_end=1345
+  _globals['_STARTCOMPARISONRESPONSE']._serialized_start=1347
+  _globals['_STARTCOMPARISONRESPONSE']._serialized_end=1419
+  _globals['_GETCOMPARISONREQUEST']._serialized_start=1421
+  _globals['_GETCOMPARISONREQUEST']._serialized_end=1477
+  _globals['_GETCOMPARISONRESPONSE']._serialized_start=1479
+  _globals['_GETCOMPARISONRESPONSE']._serialized_end=1549
+  _globals['_WATCHCOMPARISONREQUEST']._serialized_start=1551
+  _globals['_WATCHCOMPARISONREQUEST']._serialized_end=1609
+  _globals['_WATCHCOMPARISONRESPONSE']._serialized_start=1611
+  _globals['_WATCHCOMPARISONRESPONSE']._serialized_end=1683
+  _globals['_LISTCOMPARISONSREQUEST']._serialized_start=1685
+  _globals['_LISTCOMPARISONSREQUEST']._serialized_end=1709
+  _globals['_LISTCOMPARISONSRESPONSE']._serialized_start=1711
+  _globals['_LISTCOMPARISONSRESPONSE']._serialized_end=1784
+  _globals['_CANCELCOMPARISONREQUEST']._serialized_start=1786
+  _globals['_CANCELCOMPARISONREQUEST']._serialized_end=1845
+  _globals['_CANCELCOMPARISONRESPONSE']._serialized_start=1847
+  _globals['_CANCELCOMPARISONRESPONSE']._serialized_end=1920
+  _globals['_RANKCOMPARISONREQUEST']._serialized_start=1922
+  _globals['_RANKCOMPARISONREQUEST']._serialized_end=1979
+  _globals['_RANKCOMPARISONRESPONSE']._serialized_start=1981
+  _globals['_RANKCOMPARISONRESPONSE']._serialized_end=2052
+  _globals['_TRAININGSERVICE']._serialized_start=2055
+  _globals['_TRAININGSERVICE']._serialized_end=3153
 # @@protoc_insertion_point(module_scope)

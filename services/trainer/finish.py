@@ -23,6 +23,7 @@ def finish(
     job: Job,
     manifest: DatasetManifest,
     network: Network,
+    learned_from: TrainingData,
     best_epoch: int,
     validation: Predictions,
     test: Predictions,
@@ -43,7 +44,7 @@ def finish(
         architecture=job.architecture,
         task=job.task,
         classes=tuple(ModelClass(name=n, threshold=t) for n, t in zip(job.classes, thresholds, strict=True)),
-        training=_trained_on(job, manifest),
+        training=learned_from,
         test=tested,
         conformal=fixed.conformal,
         parent_digest=job.base_digest,
@@ -58,13 +59,3 @@ def finish(
     (folder / CARD_FILE).write_text(card(described, digest, manifest, job.options), encoding="utf-8")
     write_result(folder, Result(digest=digest, test=tested, best_epoch=best_epoch))
     emit(Finished())
-
-
-def _trained_on(job: Job, manifest: DatasetManifest) -> TrainingData:
-    part = manifest.parts["train"]
-    return TrainingData(
-        dataset_id=job.dataset_id,
-        recordings=part.recordings,
-        patients=part.patients,
-        positives=part.positives,
-    )

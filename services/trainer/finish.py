@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
@@ -11,8 +12,10 @@ from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.evaluation.report import fix, report
 from services.trainer.export import export
 from services.trainer.job import CARD_FILE, MODEL_FILE, Job, Result, write_result
+from services.trainer.latency import inference_ms
 from services.trainer.network import Network
 from services.trainer.report import Activity, Finished, emit
+from services.trainer.scores import RunScores, write_scores
 
 NUMBER_THRESHOLD = 0.0
 """Stands in the manifest where a number is predicted, which nothing is decided from."""
@@ -28,14 +31,15 @@ def finish(
     validation: Predictions,
     test: Predictions,
 ) -> None:
-    """Write `model.onnx` and `card.md`, then `result.json`.
+    """Write `model.onnx`, `card.md` and `scores.npz`, then `result.json`.
 
-    A data set without a test part is reported on validation, and the report says so. Raises
-    ContractViolation when the export is not faithful.
+    The model does not say which run made it: equal options on equal data give equal bytes. A data set
+    without a test part is reported on validation, and the report says so. Raises ContractViolation when the
+    export is not faithful.
     """
     fixed = fix(validation, job.task)
     judged, part = (test, "test") if len(test.logits) else (validation, "validation")
-    scores = by_recording(judged, job.task, fixed.temperature)
+    scores, validated = (by_recording(x, job.task, fixed.temperature) for x in (judged, validation))
     tested = report(scores, job.classes, fixed, job.task, part=part, seed=job.options.seed)
     emit(Activity(text="Exporting the model"))
     thresholds = fixed.thresholds or (NUMBER_THRESHOLD,) * len(job.classes)
@@ -48,7 +52,6 @@ def finish(
         test=tested,
         conformal=fixed.conformal,
         parent_digest=job.base_digest,
-        run_id=job.run_id,
         code_version=job.code_version,
         preprocessing_version=manifest.preprocessing_version,
         licence=job.licence,
@@ -57,5 +60,16 @@ def finish(
     digest = model_digest(data)
     (folder / MODEL_FILE).write_bytes(data)
     (folder / CARD_FILE).write_text(card(described, digest, manifest, job.options), encoding="utf-8")
-    write_result(folder, Result(digest=digest, test=tested, best_epoch=best_epoch))
+    write_scores(
+        folder,
+        RunScores(
+            validation=validated,
+            test=scores if len(test.logits) else None,
+            thresholds=fixed.thresholds,
+            recordings=learned_from.recordings,
+            patients=learned_from.patients,
+        ),
+    )
+    needed_ms = inference_ms(data, time.perf_counter)
+    write_result(folder, Result(digest=digest, test=tested, best_epoch=best_epoch, inference_ms=needed_ms))
     emit(Finished())

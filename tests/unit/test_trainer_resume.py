@@ -15,7 +15,8 @@ import torch
 from exchangeai.facts import Task, TrainingOptions
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.trainer.job import CHECKPOINT_FILE, MODEL_FILE, RESULT_FILE, Job, read_result, write_job
-from services.trainer.launchers.local import LocalLauncher, log_tail
+from services.trainer.launchers import log_tail
+from services.trainer.launchers.local import LocalLauncher
 from services.trainer.report import EpochDone, Failed, Report, Resumed, Stopped
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each launch loads torch twice

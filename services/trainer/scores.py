@@ -67,7 +67,7 @@ def read_scores(data: bytes) -> RunScores:
                 recordings=recordings,
                 patients=patients,
             )
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as e:
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
         raise ContractViolation("the scores of a run are damaged; train it again") from e
 
 

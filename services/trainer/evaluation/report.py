@@ -105,7 +105,7 @@ def _classified(
     scores: Scores, names: Sequence[str], fixed: Fixed, task: Task, draws: int, seed: int
 ) -> dict[str, Any]:
     p, y = scores.probabilities, scores.labels
-    decided = _decided(p, fixed, task)
+    decided = decisions(p, fixed, task)
 
     def measure(weights: Floats) -> Floats:
         """[D, C, 7] in the order of `_NAMES`."""
@@ -172,10 +172,10 @@ _NAMES = (
 )
 
 
-def _decided(p: Floats, fixed: Fixed, task: Task) -> Bits:
+def decisions(p: Floats, fixed: Fixed, task: Task) -> Bits:
     """What is said to hold: all at or above their thresholds, or of a single label the most probable."""
     if task is Task.SINGLE_LABEL:
-        return np.arange(p.shape[1]) == p.argmax(axis=1, keepdims=True)
+        return np.asarray(np.arange(p.shape[1]) == p.argmax(axis=1, keepdims=True), np.bool_)
     return np.asarray(p >= np.array(fixed.thresholds), np.bool_)
 
 

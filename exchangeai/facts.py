@@ -59,11 +59,21 @@ class RunState(StrEnum):
     """Where a training run stands."""
 
     QUEUED = "queued"
+    PREPARING = "preparing"
+    """Its processes start and fetch the data set."""
     RUNNING = "running"
+    """It trains or evaluates."""
+    EXPORTING = "exporting"
+    """The model file is made and published."""
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+
+    @property
+    def working(self) -> bool:
+        """A worker is at it, and nobody has asked it to stop."""
+        return self in (RunState.PREPARING, RunState.RUNNING, RunState.EXPORTING)
 
     @property
     def ended(self) -> bool:
@@ -443,6 +453,10 @@ class RunFact:
     """The comparison it is part of; empty for none."""
     inference_ms: float = 0.0
     """Median time for one window in ONNX Runtime on one thread; 0 when not measured."""
+    code_version: str = ""
+    """Version of the code that trains; empty until a worker has taken the run."""
+    dataset_digest: str = ""
+    """SHA-256 of the data set's manifest, which holds that of every shard; empty until a worker has it."""
     created_at: float = 0.0
     updated_at: float = 0.0
 

@@ -77,6 +77,24 @@ class ResumeRunResponse(_message.Message):
     run: _run_pb2.Run
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
 
+class GetRunLogRequest(_message.Message):
+    __slots__ = ("run_id", "size_bytes", "skip_bytes")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SKIP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    size_bytes: int
+    skip_bytes: int
+    def __init__(self, run_id: _Optional[str] = ..., size_bytes: _Optional[int] = ..., skip_bytes: _Optional[int] = ...) -> None: ...
+
+class GetRunLogResponse(_message.Message):
+    __slots__ = ("text", "total_bytes")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    total_bytes: int
+    def __init__(self, text: _Optional[str] = ..., total_bytes: _Optional[int] = ...) -> None: ...
+
 class ListArchitecturesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

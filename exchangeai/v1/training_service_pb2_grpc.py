@@ -60,6 +60,11 @@ class TrainingServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunResponse.FromString,
                 _registered_method=True)
+        self.GetRunLog = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/GetRunLog',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogResponse.FromString,
+                _registered_method=True)
         self.ListArchitectures = channel.unary_unary(
                 '/exchangeai.v1.TrainingService/ListArchitectures',
                 request_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesRequest.SerializeToString,
@@ -131,6 +136,13 @@ class TrainingServiceServicer:
 
     def ResumeRun(self, request, context):
         """Continues a cancelled or failed run from its last checkpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRunLog(self, request, context):
+        """Tells what the processes of a run have written, the newest last; kept when the run has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,6 +224,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ResumeRun,
                     request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunResponse.SerializeToString,
+            ),
+            'GetRunLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRunLog,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogResponse.SerializeToString,
             ),
             'ListArchitectures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListArchitectures,
@@ -385,6 +402,33 @@ class TrainingService:
             '/exchangeai.v1.TrainingService/ResumeRun',
             exchangeai_dot_v1_dot_training__service__pb2.ResumeRunRequest.SerializeToString,
             exchangeai_dot_v1_dot_training__service__pb2.ResumeRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRunLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/GetRunLog',
+            exchangeai_dot_v1_dot_training__service__pb2.GetRunLogRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.GetRunLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

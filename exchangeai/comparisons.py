@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exchangeai.facts import Estimate, TrainingOptions
+from exchangeai.facts import Estimate, RunState, TrainingOptions
 
 
 class ComparisonState(StrEnum):
@@ -124,3 +124,32 @@ class ComparisonFact:
     error: str | None = None
     created_at: float = 0.0
     updated_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedRun:
+    """One run of a comparison, now."""
+
+    run_id: str
+    architecture: str
+    seed: int
+    label_share: float
+    state: RunState = RunState.QUEUED
+    progress: float = 0.0
+    eta_s: float = 0.0
+    error: str = ""
+    validation_score: float | None = None
+    """The best so far."""
+    model_digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonProgress:
+    """How far a comparison has come, by its runs; never stored."""
+
+    runs: tuple[ComparedRun, ...]
+    share: float
+    """From 0 to 1."""
+    eta_s: float = 0.0
+    """0 when unknown."""
+    activity: str = ""

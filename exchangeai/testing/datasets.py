@@ -27,8 +27,14 @@ def write_dataset(
     *,
     counts: tuple[int, int, int] = (48, 24, 24),
     task: Task = Task.MULTI_LABEL,
+    leaked: int = 0,
+    uniform: str = "",
 ) -> DatasetManifest:
-    """Write shards and manifest.json: TALL has thrice the amplitude, FAST twice the rate."""
+    """Write shards and manifest.json: TALL has thrice the amplitude, FAST twice the rate.
+
+    The first `leaked` patients of the test part are those of the training part; in the part `uniform` no
+    recording has a class. No data set of ours is so.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(7)
     t_s = np.arange(5000) / 500.0
@@ -36,7 +42,9 @@ def write_dataset(
     for part, count in zip(PARTS, counts, strict=True):
         rows: list[Row] = []
         for i in range(count):
-            if task is Task.MULTI_LABEL:
+            if part == uniform:
+                label, tall, fast = np.zeros(2, int), 0, 0
+            elif task is Task.MULTI_LABEL:
                 label = random.integers(0, 2, 2)
                 tall, fast = label
             else:
@@ -45,11 +53,13 @@ def write_dataset(
             phase = random.uniform(0, 1)
             beats = np.maximum(0, np.sin(2 * np.pi * ((1.2 + 1.2 * fast) * t_s + phase))) ** 20
             gains_uv = random.uniform(300, 500, (12, 1)) * (1 + 2 * tall)
+            patient = i // 2
+            home = "train" if part == "test" and patient < leaked else part
             window = gains_uv * beats + random.normal(0, 20, (12, 5000))
             rows.append(
                 Row(
                     recording_id=f"{part}-{i}",
-                    patient_key=f"{part}-patient-{i // 2}",
+                    patient_key=f"{home}-patient-{patient}",
                     window=window.astype(np.int16),
                     uv_per_lsb=1.0,
                     valid_samples=5000,

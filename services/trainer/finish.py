@@ -14,7 +14,7 @@ from services.trainer.export import export
 from services.trainer.job import CARD_FILE, MODEL_FILE, Job, Result, write_result
 from services.trainer.latency import inference_ms
 from services.trainer.network import Network
-from services.trainer.report import Activity, Finished, emit
+from services.trainer.report import Exporting, Finished, emit
 from services.trainer.scores import RunScores, write_scores
 
 NUMBER_THRESHOLD = 0.0
@@ -41,7 +41,7 @@ def finish(
     judged, part = (test, "test") if len(test.logits) else (validation, "validation")
     scores, validated = (by_recording(x, job.task, fixed.temperature) for x in (judged, validation))
     tested = report(scores, job.classes, fixed, job.task, part=part, seed=job.options.seed)
-    emit(Activity(text="Exporting the model"))
+    emit(Exporting())
     thresholds = fixed.thresholds or (NUMBER_THRESHOLD,) * len(job.classes)
     described = Manifest(
         name=job.model_name,

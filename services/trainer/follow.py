@@ -7,12 +7,16 @@ from dataclasses import replace
 
 from exchangeai.bus import Facts
 from exchangeai.facts import Epoch, RunFact, RunState
+from services.trainer.failures import DIED, KILLED
 from services.trainer.report import (
     Activity,
     Alive,
     EpochDone,
+    Exporting,
     Failed,
     Finished,
+    Interrupted,
+    Killed,
     Report,
     Resumed,
     StepDone,
@@ -36,8 +40,12 @@ class Follower:
         self._activity = "Starting"
         self._origin: tuple[float, float] | None = None
         self._written_s = 0.0
+        self.state = RunState.PREPARING
+        """How far the attempt has come, of the states in which it is worked at."""
         self.failed: str | None = None
         """Why the ranks gave up, when they said so."""
+        self.ended_by = DIED
+        """What is known of an end that they did not choose."""
         self.stopped = False
         """Whether they saved and ended because they were asked to."""
 
@@ -50,6 +58,7 @@ class Follower:
                 self._epochs, self._best_epoch = report.epochs, report.best_epoch
                 self._share = min(1.0, len(report.epochs) / self._max_epochs)
                 self._origin = (self._now_s(), self._share)
+                self.state = RunState.RUNNING
             case StepDone():
                 self._share = (report.epoch - 1 + report.step / report.steps) / self._max_epochs
                 self._activity = f"Training epoch {report.epoch} of at most {self._max_epochs}"
@@ -59,10 +68,16 @@ class Follower:
                 self._share = report.epoch.epoch / self._max_epochs
             case Alive():
                 return
+            case Exporting():
+                self.state, self._activity = RunState.EXPORTING, "Exporting the model"
             case Stopped():
                 self.stopped = True
             case Failed():
                 self.failed = report.reason
+            case Interrupted():
+                self.ended_by = report.reason
+            case Killed():
+                self.ended_by = KILLED
             case Finished():
                 self._share = 1.0
         if not isinstance(report, StepDone) or self._now_s() - self._written_s >= WRITE_EVERY_S:
@@ -73,9 +88,10 @@ class Follower:
         self._written_s = self._now_s()
 
         def edit(run: RunFact) -> RunFact:
-            running = run.state is RunState.RUNNING
+            running = run.state.working
             return replace(
                 run,
+                state=self.state if running else run.state,
                 epochs=self._epochs,
                 best_epoch=self._best_epoch,
                 progress=self._share,

@@ -95,7 +95,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         publisher = Publisher(bus, store, time.time)
         worker = Worker(bus, store, runs, index, publisher, launcher, config.work_dir / "trainer", time.time)
         server = Server(config.rpc)
-        servicer = TrainingServicer(runs, index, architectures, comparisons)
+        servicer = TrainingServicer(runs, index, architectures, comparisons, worker.logs)
         add_TrainingServiceServicer_to_server(servicer, server.grpc)
         port = await stack.enter_async_context(server.serving("exchangeai.v1.TrainingService"))
         announce(port)

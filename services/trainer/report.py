@@ -41,6 +41,10 @@ class EpochDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
     best_epoch: int
 
 
+class Exporting(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="exporting"):
+    """Nothing more is learnt or measured: the model file is being made."""
+
+
 class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="stopped"):
     """It was asked to stop; the checkpoint is saved."""
 
@@ -51,17 +55,65 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="
     reason: str
 
 
+class Interrupted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="interrupted"):
+    """It ends for a cause that may pass, so it is worth another start; the reason is safe to show."""
+
+    reason: str
+
+
+class Killed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="killed"):
+    """A rank was ended by SIGKILL, as the kernel does for want of memory."""
+
+
 class Finished(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="finished"):
     """The model and the result are in the run's folder."""
 
 
-Report = Activity | Resumed | Alive | StepDone | EpochDone | Stopped | Failed | Finished
+Report = (
+    Activity
+    | Resumed
+    | Alive
+    | StepDone
+    | EpochDone
+    | Exporting
+    | Stopped
+    | Failed
+    | Interrupted
+    | Killed
+    | Finished
+)
 
 
 def emit(report: Report) -> None:
     """Tell it."""
-    sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    sys.stdout.write(encode(report).decode() + "\n")
     sys.stdout.flush()
+
+
+def encode(report: Report) -> bytes:
+    """Its line, without the end."""
+    return msgspec.json.encode(report)
+
+
+def words(report: Report) -> str:
+    """What a person who reads the run's log is told of it; empty for nothing."""
+    match report:
+        case Activity():
+            return report.text
+        case Resumed():
+            return f"Training begins after {len(report.epochs)} epochs" if report.epochs else ""
+        case EpochDone(epoch=done):
+            said = f"Epoch {done.epoch}: loss {done.train_loss:.5f}, on validation {done.validation_loss:.5f}"
+            score = done.validation_macro_auroc
+            return said + (f", macro-AUROC {score:.4f}" if score is not None else "")
+        case Exporting():
+            return "Exporting the model"
+        case Stopped():
+            return "Asked to stop; the checkpoint is saved"
+        case Failed() | Interrupted():
+            return report.reason
+        case _:
+            return ""
 
 
 def parse(line: bytes) -> Report | None:

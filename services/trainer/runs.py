@@ -126,7 +126,7 @@ class Runs:
         def edit(run: RunFact) -> RunFact:
             if run.state is RunState.QUEUED:
                 return replace(run, state=RunState.CANCELLED, activity="", updated_at=self._now_s())
-            if run.state is RunState.RUNNING:
+            if run.state.working:
                 return replace(
                     run, state=RunState.CANCELLING, activity="Saving the checkpoint", updated_at=self._now_s()
                 )

@@ -18,6 +18,7 @@ from exchangeai.v1 import training_service_pb2 as pb
 from exchangeai.v1.training_service_pb2_grpc import TrainingServiceServicer
 from services.trainer.architectures import Architectures
 from services.trainer.comparisons import Comparisons
+from services.trainer.run_log import RunLogs, tail
 from services.trainer.runs import Runs
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -32,7 +33,9 @@ class TrainingServicer(TrainingServiceServicer):
         index: FactIndex[RunFact],
         architectures: Architectures,
         comparisons: Comparisons,
+        logs: RunLogs,
     ) -> None:
+        self._logs = logs
         self._comparisons = comparisons
         self._runs = runs
         self._index = index
@@ -75,6 +78,12 @@ class TrainingServicer(TrainingServiceServicer):
     async def ResumeRun(self, request: pb.ResumeRunRequest, context: Context) -> pb.ResumeRunResponse:
         """Continue a run."""
         return pb.ResumeRunResponse(run=run_to_proto(await self._runs.resume(request.run_id)))
+
+    async def GetRunLog(self, request: pb.GetRunLogRequest, context: Context) -> pb.GetRunLogResponse:
+        """Tell the end of a run's log."""
+        whole = await self._logs.read((await self._runs.get(request.run_id)).run_id)
+        text = tail(whole, request.size_bytes, request.skip_bytes)
+        return pb.GetRunLogResponse(text=text, total_bytes=len(whole))
 
     async def ListArchitectures(
         self, request: pb.ListArchitecturesRequest, context: Context

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any, cast
 
 from exchangeai.orphans import die_with_parent
 from services.trainer.job import GAVE_UP, STOPPED
+from services.trainer.report import Killed, emit
 
 
 def rank_environment(cores: int, processes: int) -> dict[str, str]:
@@ -34,6 +36,8 @@ def main(arguments: list[str]) -> int:
         return STOPPED
     except ChildFailedError as e:
         codes = {failure.exitcode for failure in e.failures.values()}
+        if -signal.SIGKILL in codes:
+            emit(Killed())
         return next((code for code in (GAVE_UP, STOPPED) if code in codes), 1)
     return 0
 

@@ -35,6 +35,7 @@ from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
+from services.trainer.failures import plain_reason
 from services.trainer.finish import finish
 from services.trainer.job import (
     BASE_FILE,
@@ -48,7 +49,8 @@ from services.trainer.job import (
 from services.trainer.loop import StopRequested, predict, train
 from services.trainer.network import Network
 from services.trainer.ranks import joined, peers_lost
-from services.trainer.report import Activity, Alive, Failed, Report, Stopped, emit
+from services.trainer.report import Activity, Alive, Failed, Interrupted, Report, Stopped, emit, words
+from services.trainer.soundness import require_sound
 from services.trainer.tensors import seed_all
 
 MANIFEST_FILE = "manifest.json"
@@ -66,6 +68,8 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         def tell(report: Report) -> None:
             if ranks.first:
                 emit(report)
+                if said := words(report):
+                    log.info(said)
 
         tell(Activity(text="Fetching the data set"))
         if ranks.local_rank == 0 and store is not None:
@@ -144,9 +148,7 @@ def _open(job: Job, store: BlockingStore | None) -> tuple[DatasetManifest, dict[
     stored = (job.data_folder / MANIFEST_FILE).read_bytes() if store is None else store.get(key)
     manifest = decode_manifest(stored)
     parts = {p: open_part(job.data_folder, manifest, p) for p in PARTS}
-    for name in ("train", "validation"):
-        if len(parts[name]) < job.options.processes:
-            raise ContractViolation(f"the data set's {name} part has too few recordings to train with")
+    require_sound(parts, job.task, job.options.processes)
     return manifest, parts
 
 
@@ -162,7 +164,10 @@ def main(arguments: list[str]) -> int:
     if bool(chosen.recipe) != bool(chosen.dataset):
         parser.error("--recipe and --dataset go together")
     folder: Path = chosen.run_dir
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    rank = os.environ.get("RANK", "0")
+    own = f"%(asctime)s rank {rank}: %(message)s"
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=own)
+    log.setLevel(logging.INFO)
     # No Event: its lock is not one that a handler may take while the code that it interrupts holds it.
     received: list[int] = []
 
@@ -174,7 +179,7 @@ def main(arguments: list[str]) -> int:
     store = None
     if os.environ.get("EXCHANGEAI_STORE_URL"):
         store = open_blocking_store(from_env(StoreConfig, prefix="EXCHANGEAI_STORE_"))
-    first = os.environ.get("RANK", "0") == "0"
+    first = rank == "0"
     try:
         if chosen.recipe and first:
             recipe.prepare(recipe.load(chosen.recipe), chosen.dataset, folder, chosen.base, __version__)
@@ -183,9 +188,10 @@ def main(arguments: list[str]) -> int:
         if first:
             emit(Stopped())
         return STOPPED
-    except Unavailable:
-        # Not the run's fault: without a reason of ours the worker tries again from the checkpoint.
+    except Unavailable as e:
+        # Not the run's fault: the worker tries again from the checkpoint.
         log.exception("a server did not answer")
+        emit(Interrupted(reason=f"{e}, again and again; continue the run when it does"))
         return 1
     except ExchangeaiError as e:
         log.exception("the run failed")
@@ -196,6 +202,10 @@ def main(arguments: list[str]) -> int:
             # Whoever was lost knows why; the launcher tries again from the checkpoint.
             log.exception("other ranks were lost")
             return 1
+        if (reason := plain_reason(e)) is not None:
+            log.exception("the machine has too little of something")
+            emit(Failed(reason=reason))
+            return GAVE_UP
         # A defect; repeating it would only repeat it, so it is reported and not left to look like a crash.
         log.exception("the run failed")
         emit(Failed(reason=f"an internal error ({type(e).__name__}); the trainer's log has the details"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable
@@ -11,17 +12,20 @@ from pathlib import Path
 
 from exchangeai import __version__
 from exchangeai.bus import Bus, Delivery, FactIndex, Later
-from exchangeai.errors import ExchangeaiError, NotFound, Overloaded, Unavailable
+from exchangeai.dataset import manifest_key
+from exchangeai.errors import ContractViolation, ExchangeaiError, NotFound, Overloaded, Unavailable
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.facts import DatasetFact, RunFact, RunState, TestLooksFact
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import RUNS_ACTIVE
 from exchangeai.test_looks import record_test_look
+from services.trainer.failures import NO_ROOM, plain_reason
 from services.trainer.follow import Follower
 from services.trainer.job import BASE_FILE, Job, read_result, write_job
-from services.trainer.launchers import End, Launch, Launcher, log_tail
+from services.trainer.launchers import End, Launch, Launcher
 from services.trainer.publish import Publisher
 from services.trainer.report import Report
+from services.trainer.run_log import RunLogs, fold, read, tail
 from services.trainer.runs import Runs, announce, model_key
 from services.trainer.scores import SCORES_FILE, scores_key
 
@@ -57,6 +61,8 @@ class Worker:
         self._publisher = publisher
         self._launcher = launcher
         self._run_dir = work_dir / "runs"
+        self.logs = RunLogs(store, self._run_dir)
+        """What the ranks of runs have written."""
         self._data_dir = work_dir / "datasets"
         self._now_s = now_s
         self._in_use: list[str] = []
@@ -66,9 +72,9 @@ class Worker:
         run = await self._runs.get(event.run_id)
         if run.attempt != event.attempt or run.state.ended:
             return
-        if run.state is RunState.QUEUED:
-            run = await self._move(run.run_id, RunState.QUEUED, RunState.RUNNING, activity="Starting")
-        if run.state is not RunState.RUNNING:
+        if run.state is RunState.QUEUED or run.state.working:
+            run = await self._move(run.run_id, RunState.PREPARING, activity="Starting")
+        if not run.state.working:
             # Cancelled while nobody followed it; its ranks may live elsewhere.
             await self._launcher.clear(self._launch(run))
             await self._end(run, RunState.CANCELLED)
@@ -82,6 +88,11 @@ class Worker:
         except ExchangeaiError as e:
             log.exception("a run failed")
             await self._end(run, RunState.FAILED, error=str(e))
+        except OSError as e:
+            if plain_reason(e) != NO_ROOM:
+                raise
+            log.exception("a run found no room")
+            await self._end(run, RunState.FAILED, error=NO_ROOM)
         finally:
             self._in_use.remove(run.dataset_id)
 
@@ -91,12 +102,18 @@ class Worker:
 
         async def tell(report: Report) -> None:
             await delivery.progress()
+            before = follower.state
             await follower.hear(report)
+            if follower.state is not before:
+                await announce(self._bus, await self._runs.get(run.run_id))
 
         stop = asyncio.Event()
         watcher = asyncio.create_task(self._stop_when_cancelled(run.run_id, stop))
         try:
-            end = await self._launcher.run(launch, tell, stop, delivery.stopping)
+            async with self.logs.kept(run.run_id, launch.processes):
+                end = await self._launcher.run(launch, tell, stop, delivery.stopping)
+                if end is not End.LEFT:
+                    await asyncio.to_thread(fold, launch.folder, launch.processes)
         finally:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
@@ -129,20 +146,18 @@ class Worker:
             await self._end(run, RunState.CANCELLED)
             return
         if delivery.stopping.is_set():
-            await self._move(run.run_id, RunState.RUNNING, RunState.QUEUED, activity="Waiting for a worker")
+            await self._move(run.run_id, RunState.QUEUED, activity="Waiting for a worker")
             raise Later(1.0, "the service drains")
         log.error(
             "the ranks failed",
-            extra={"fields": {"run_id": run.run_id, "end": end, "log": log_tail(launch.folder)}},
+            extra={"fields": {"run_id": run.run_id, "end": end, "log": tail(read(launch.folder), 4000)}},
         )
         if follower.failed is None and delivery.attempt < MOST_CRASHES:
             raise RanksDied
         await self._end(
             run,
             RunState.FAILED,
-            error=follower.failed
-            or "the training process was ended from outside again and again, perhaps for want of memory; "
-            "its checkpoint is kept, so the run can be continued",
+            error=follower.failed or follower.ended_by,
         )
 
     def _launch(self, run: RunFact) -> Launch:
@@ -157,6 +172,7 @@ class Worker:
         dataset = await self._datasets.get(run.dataset_id)
         if dataset is None:
             raise NotFound("the data set was deleted; the run cannot go on")
+        await self._identify(run)
         launch = self._launch(run)
         folder = launch.folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -185,13 +201,30 @@ class Worker:
         )
         return launch
 
+    async def _identify(self, run: RunFact) -> None:
+        """Write down what exactly the run learns from, and by which code."""
+        try:
+            manifest = await self._store.get(manifest_key(run.dataset_id))
+        except NotFound as e:
+            raise NotFound("the data set's files are no longer in the store; build it again") from e
+        digest = hashlib.sha256(manifest).hexdigest()
+        if run.dataset_digest not in ("", digest):
+            raise ContractViolation(
+                "the data set was built anew with other contents since the run began; start a new run"
+            )
+        await self._facts.change(
+            run.run_id, lambda now: replace(now, dataset_digest=digest, code_version=__version__)
+        )
+
     async def _stop_when_cancelled(self, run_id: str, stop: asyncio.Event) -> None:
         await self._index.wait(run_id, lambda r: r is not None and r.state is RunState.CANCELLING)
         stop.set()
 
-    async def _move(self, run_id: str, before: RunState, after: RunState, *, activity: str) -> RunFact:
+    async def _move(self, run_id: str, after: RunState, *, activity: str) -> RunFact:
+        """Between the queue and work; a run that is to stop, or has ended, stays as it is."""
+
         def edit(run: RunFact) -> RunFact:
-            if run.state is not before:
+            if run.state is not RunState.QUEUED and not run.state.working:
                 return run
             return replace(run, state=after, activity=activity, eta_s=0.0, updated_at=self._now_s())
 

@@ -16,11 +16,12 @@ from exchangeai.config import ConfigError, StoreConfig
 from exchangeai.errors import InvalidArgument, PermissionDenied, Unavailable
 from exchangeai.store import ObjectStore
 from services.trainer.job import GAVE_UP, STOPPED, read_result
-from services.trainer.launchers import End, Launch, Layout, log_tail
+from services.trainer.launchers import End, Launch, Layout
 from services.trainer.launchers import kubernetes as launcher_module
 from services.trainer.launchers._job_manifest import PodConfig, job, placement
 from services.trainer.launchers._log_lines import LogLines
 from services.trainer.report import Activity, Failed, Resumed, StepDone
+from services.trainer.run_log import read
 from tests.contract.fake_kubernetes import FakeCluster, fake_cluster
 from tests.contract.fake_pods import violations
 from tests.contract.launching import OPTIONS, PODS, RUN, Bench, Heard, attempt
@@ -108,7 +109,7 @@ async def test_a_log_that_breaks_off_loses_and_repeats_no_line(bench: Bench, clu
         # The Job completes without a result, which no trainer does.
         assert await attempt(launcher, launch, heard) is End.DIED
     assert [r.step for r in heard.of(StepDone)] == list(range(steps))
-    assert log_tail(launch.folder, 1 << 20).splitlines() == [f"words {i}" for i in range(steps)]
+    assert read(launch.folder).decode().splitlines() == [f"words {i}" for i in range(steps)]
     assert not cluster.cuts
 
 

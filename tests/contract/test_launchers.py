@@ -14,8 +14,9 @@ from exchangeai.errors import InvalidArgument
 from exchangeai.model_file import model_digest
 from exchangeai.store import ObjectStore
 from services.trainer.job import MODEL_FILE, read_result
-from services.trainer.launchers import End, Launcher, lay_out, log_tail
+from services.trainer.launchers import End, Launcher, lay_out
 from services.trainer.report import Alive, EpochDone, Failed, Finished, Resumed, Stopped
+from services.trainer.run_log import read
 from tests.contract.fake_kubernetes import fake_cluster
 from tests.contract.launching import OPTIONS, Bench, Heard, attempt, has_checkpoint
 
@@ -108,7 +109,7 @@ async def test_a_run_that_cannot_work_says_why(opened: Open, bench: Bench) -> No
         heard = Heard()
         assert await attempt(launcher, launch, heard) is End.GAVE_UP
         assert len(heard.of(Failed)) == 1
-        assert "Traceback" in log_tail(launch.folder)
+        assert "Traceback" in read(launch.folder).decode()
         await launcher.clear(launch)
 
 

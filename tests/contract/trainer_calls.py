@@ -84,10 +84,10 @@ async def serving(config: Config) -> AsyncIterator[Trainer]:
     await service
 
 
-async def add_dataset(bus: Bus, store: ObjectStore, folder: Path) -> str:
-    """A ready data set of 64 recordings; returns its id."""
+async def add_dataset(bus: Bus, store: ObjectStore, folder: Path, **made_so: Any) -> str:
+    """A ready data set of 64 recordings, made as `write_dataset` is told; returns its id."""
     made = secrets.token_hex(32)
-    write_dataset(folder, made, counts=(32, 16, 16))
+    write_dataset(folder, made, counts=(32, 16, 16), **made_so)
     for file in folder.iterdir():
         await store.put_file(manifest_key(made).replace("manifest.json", file.name), file)
     await put_dataset(bus, made, DatasetState.READY)

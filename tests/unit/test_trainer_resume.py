@@ -15,9 +15,10 @@ import torch
 from exchangeai.facts import Task, TrainingOptions
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.trainer.job import CHECKPOINT_FILE, MODEL_FILE, RESULT_FILE, Job, read_result, write_job
-from services.trainer.launchers import End, Launch, log_tail
+from services.trainer.launchers import End, Launch
 from services.trainer.launchers.local import LocalLauncher
 from services.trainer.report import EpochDone, Failed, Report, Resumed, Stopped
+from services.trainer.run_log import read
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each launch loads torch twice
 
@@ -89,7 +90,7 @@ def processes_of(folder: Path) -> dict[int, str]:
 async def test_killed_and_stopped_and_resumed_gives_equal_weights(data: Path, tmp_path: Path) -> None:
     straight, broken = job(data, tmp_path / "straight"), job(data, tmp_path / "broken")
     whole = Run()
-    assert await whole(straight) is End.FINISHED, log_tail(straight)
+    assert await whole(straight) is End.FINISHED, read(straight).decode()
 
     killed = Run()
 
@@ -115,10 +116,10 @@ async def test_killed_and_stopped_and_resumed_gives_equal_weights(data: Path, tm
             stopped.stop.set()
 
     assert await stopped(broken, stop) is End.STOPPED
-    assert stopped.has(Stopped), log_tail(broken)
+    assert stopped.has(Stopped), read(broken).decode()
 
     rest = Run()
-    assert await rest(broken) is End.FINISHED, log_tail(broken)
+    assert await rest(broken) is End.FINISHED, read(broken).decode()
     ended = [torch.load(f / CHECKPOINT_FILE, weights_only=True) for f in (straight, broken)]
     for state in ("model", "best"):
         for name, weights in ended[0][state].items():
@@ -166,7 +167,7 @@ async def test_a_damaged_checkpoint_is_passed_over(data: Path, tmp_path: Path) -
     folder = job(data, tmp_path / "run", TrainingOptions(max_epochs=1, batch_size=8))
     (folder / CHECKPOINT_FILE).write_bytes(b"")
     run = Run()
-    assert await run(folder) is End.FINISHED, log_tail(folder)
+    assert await run(folder) is End.FINISHED, read(folder).decode()
     assert run.has(EpochDone)
     assert not run.has(Failed)
 
@@ -176,7 +177,7 @@ async def test_two_ranks_train_together_and_repeat(data: Path, tmp_path: Path) -
     for name in ("one", "two"):
         options = TrainingOptions(max_epochs=1, batch_size=8, processes=2)
         folder = job(data, tmp_path / name, options)
-        assert await Run()(folder, processes=2) is End.FINISHED, log_tail(folder)
+        assert await Run()(folder, processes=2) is End.FINISHED, read(folder).decode()
         result = read_result(folder)
         assert result is not None
         digests.add(result.digest)

@@ -1,27 +1,22 @@
 """How ranks are started: one launcher a file, and what all of them promise.
 
 Whichever launcher runs a job, the worker sees the same: the reports of the first rank as they come, what
-else the ranks wrote in `ranks.log`, the model and its result in the run's folder when it is finished.
+else the ranks wrote in their log, the model and its result in the run's folder when it is finished.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from exchangeai.errors import InvalidArgument
 from services.trainer.job import GAVE_UP, STOPPED
 from services.trainer.report import Report, parse
-
-LOG_FILE = "ranks.log"
-MOST_LOG_BYTES = 64 << 20
-"""Of one attempt; what comes after is not kept."""
+from services.trainer.run_log import RunLog
 
 Tell = Callable[[Report], Awaitable[None]]
 
@@ -33,7 +28,7 @@ class Launch:
     run_id: str
     attempt: int
     folder: Path
-    """Has `job.json` and perhaps `base.onnx`; takes the results and `ranks.log`."""
+    """Has `job.json` and perhaps `base.onnx`; takes the results and the log."""
     processes: int
     """Ranks in all."""
 
@@ -81,10 +76,10 @@ class Launcher(Protocol):
 
 
 class Listener:
-    """Takes lines from the ranks: reports are told, the rest goes into the attempt's log."""
+    """Takes what the ranks write: reports are told, the rest goes into the run's log."""
 
-    def __init__(self, folder: Path, tell: Tell) -> None:
-        self._log = (folder / LOG_FILE).open("wb")
+    def __init__(self, launch: Launch, tell: Tell) -> None:
+        self._log = RunLog(launch.folder, launch.processes)
         self.tell = tell
         self.last: Report | None = None
         """What was told last."""
@@ -95,17 +90,12 @@ class Listener:
         if report is not None:
             self.last = report
             await self.tell(report)
-        elif self._log.tell() < MOST_LOG_BYTES:
-            self._log.write(line.rstrip(b"\n") + b"\n")
-            self._log.flush()
+        else:
+            self.keep(line.rstrip(b"\n") + b"\n")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._log.close()
+    def keep(self, data: bytes) -> None:
+        """Put bytes that have no reports among them into the log."""
+        self._log.write(data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +122,6 @@ def lay_out(processes: int, per_node: int, most_nodes: int) -> Layout:
 def end_of(code: int) -> End:
     """What the exit code of a node means."""
     return {0: End.FINISHED, STOPPED: End.STOPPED, GAVE_UP: End.GAVE_UP}.get(code, End.DIED)
-
-
-def log_tail(folder: Path, size_bytes: int = 4000) -> str:
-    """The end of what the ranks wrote besides reports."""
-    try:
-        with (folder / LOG_FILE).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - size_bytes))
-            return log.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
 
 
 async def first(*events: asyncio.Event, timeout_s: float | None = None) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from services.trainer.launchers import End
 
 INDEX = "batch.kubernetes.io/job-completion-index"
+KILLED = 137
+"""Exit code of a container that SIGKILL ended."""
 Object = dict[str, Any]
 
 

@@ -27,9 +27,9 @@ from services.trainer import remote
 from services.trainer.job import GAVE_UP
 from services.trainer.launchers import End, Launch, Launcher, Layout, Listener, Tell, first, lay_out
 from services.trainer.launchers._job_manifest import CONTAINER, PREFIX, PodConfig, job, placement, service
-from services.trainer.launchers._job_status import end_of_job, exit_code, index, waits_for
+from services.trainer.launchers._job_status import KILLED, end_of_job, exit_code, index, waits_for
 from services.trainer.launchers._log_lines import LogLines
-from services.trainer.report import Activity, Alive, Failed
+from services.trainer.report import Activity, Alive, Failed, Killed, encode
 
 THREADS = 32
 """Each followed log takes one, and each request for a moment."""
@@ -231,14 +231,14 @@ class KubernetesLauncher:
             return End.FINISHED
         await remote.send(self._store, prefix, launch.folder)
         await self._create(launch, layout, tell)
-        with Listener(launch.folder, tell) as listener:
-            ended = await self._follow(launch, layout, listener, stop, leave)
-            if ended is not None and await remote.collect(self._store, prefix, launch.folder):
-                return End.FINISHED
-            if ended is End.FINISHED:
-                ended = End.DIED  # without a result
-            if ended is End.GAVE_UP and not isinstance(listener.last, Failed):
-                await self._hear_others(launch, listener)
+        listener = Listener(launch, tell)
+        ended = await self._follow(launch, layout, listener, stop, leave)
+        if ended is not None and ended is not End.STOPPED:
+            await self._hear_others(launch, listener)
+        if ended is not None and await remote.collect(self._store, prefix, launch.folder):
+            return End.FINISHED
+        if ended is End.FINISHED:
+            ended = End.DIED  # without a result
         if ended in (End.GAVE_UP, End.DIED):
             await self._remove(launch)  # so that the next try is a new Job
         return ended or End.LEFT
@@ -339,10 +339,17 @@ class KubernetesLauncher:
             await asyncio.sleep(min(self._config.poll_s, 0.5))
 
     async def _hear_others(self, launch: Launch, listener: Listener) -> None:
-        """The reason may be told by a rank of another pod than the one that is followed."""
-        for pod in await self._pods(launch):
-            if exit_code(pod) == GAVE_UP and not isinstance(listener.last, Failed):
+        """Keep the words of the pods that were not followed; one of them may know the reason of a failure."""
+        pods = await self._pods(launch)
+        for pod in pods:
+            gave_up = exit_code(pod) == GAVE_UP and not isinstance(listener.last, Failed)
+            if index(pod) != 0:
+                listener.keep(f"pod {index(pod)} of the run:\n".encode())
+            if index(pod) != 0 or gave_up:
                 await self._read(pod["metadata"]["name"], listener)
+        if any(exit_code(pod) == KILLED for pod in pods) and not isinstance(listener.last, Failed):
+            # The kernel may end a whole container, with whoever could have told of it.
+            await listener.hear(encode(Killed()))
 
     async def _pods(self, launch: Launch) -> list[Object]:
         """The attempt's pods, oldest first."""

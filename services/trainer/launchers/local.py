@@ -9,8 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from services.trainer.launchers import LOG_FILE, End, Launch, Tell, end_of, first
-from services.trainer.report import parse
+from services.trainer.launchers import End, Launch, Listener, Tell, end_of, first
 from services.trainer.torchrun import rank_environment
 
 LINE_BYTES = 1 << 20
@@ -37,33 +36,37 @@ class LocalLauncher:
         The ranks die with this process, so `leave` stops them. After `grace_s` of being asked to stop they
         are killed; when the call is cancelled, at once. None is left behind.
         """
-        with (launch.folder / LOG_FILE).open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "services.trainer.torchrun", "--standalone"),
-                *("--nproc-per-node", str(launch.processes), "--max-restarts", "0"),
-                *("-m", "services.trainer.train", "--run-dir", str(launch.folder)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env={**self._environment, **rank_environment(self._cores, launch.processes)},
-                limit=LINE_BYTES,
-                start_new_session=True,
-            )
+        listener = Listener(launch, tell)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "services.trainer.torchrun", "--standalone"),
+            *("--nproc-per-node", str(launch.processes), "--max-restarts", "0"),
+            *("-m", "services.trainer.train", "--run-dir", str(launch.folder)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            # Apart from the reports: words of another rank must not come into the middle of one.
+            stderr=asyncio.subprocess.PIPE,
+            env={**self._environment, **rank_environment(self._cores, launch.processes)},
+            limit=LINE_BYTES,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
         stopper = asyncio.create_task(self._stop(process, stop, leave))
+        keeper = asyncio.create_task(_keep(process.stderr, listener))
         try:
-            assert process.stdout is not None
             async for line in process.stdout:
-                report = parse(line)
-                if report is not None:
-                    await tell(report)
-            return end_of(await process.wait())
+                await listener.hear(line)
+            code = await process.wait()
+            await keeper
+            return end_of(code)
         finally:
             stopper.cancel()
-            await asyncio.gather(stopper, return_exceptions=True)
             if process.returncode is None:
                 _signal(process, signal.SIGKILL)
                 await process.wait()
+            keeper.cancel()
+            await asyncio.gather(stopper, keeper, return_exceptions=True)
 
     async def clear(self, launch: Launch) -> None:
         """There is nothing: the ranks end with `run`, and the folder is the worker's."""
@@ -75,6 +78,11 @@ class LocalLauncher:
         _signal(process, signal.SIGTERM)
         await asyncio.sleep(self._grace_s)
         _signal(process, signal.SIGKILL)
+
+
+async def _keep(words: asyncio.StreamReader, listener: Listener) -> None:
+    while data := await words.read(LINE_BYTES):
+        listener.keep(data)
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -20,7 +20,7 @@ from exchangeai.errors import InvalidArgument, Unavailable
 from exchangeai.store import ObjectStore
 from services.trainer import remote
 from services.trainer.launchers import End, Launch, Layout, Listener, Tell, first, lay_out
-from services.trainer.report import Activity, Alive, Failed, Finished, Report, Stopped
+from services.trainer.report import Activity, Alive, Failed, Finished, Killed, Report, Stopped
 
 SCRIPT_FILE = "run.sbatch"
 SETTLE_S = 10.0
@@ -92,20 +92,19 @@ class SlurmLauncher:
         """
         layout = lay_out(launch.processes, self._per_node, self._config.most_nodes)
         prefix = remote.prefix_of(launch.run_id, launch.attempt)
-        with Listener(launch.folder, tell) as listener:
-            output = Output(_output(launch), listener)
-            while not await remote.collect(self._store, prefix, launch.folder):
-                if await self._state(launch) is None:
-                    await remote.send(self._store, prefix, launch.folder)
-                    await self._submit(launch, layout)
-                if not await self._follow(launch, output, tell, stop, leave):
-                    return End.LEFT
-                last = await output.rest()
-                if not isinstance(last, Finished):
-                    if stop.is_set():
-                        return End.STOPPED
-                    if not isinstance(last, Stopped):
-                        return End.GAVE_UP if isinstance(last, Failed) else End.DIED
+        output = Output(_output(launch), Listener(launch, tell))
+        while not await remote.collect(self._store, prefix, launch.folder):
+            if await self._state(launch) is None:
+                await remote.send(self._store, prefix, launch.folder)
+                await self._submit(launch, layout)
+            if not await self._follow(launch, output, tell, stop, leave):
+                return End.LEFT
+            last = await output.rest()
+            if not isinstance(last, Finished):
+                if stop.is_set():
+                    return End.STOPPED
+                if not isinstance(last, Stopped):
+                    return End.GAVE_UP if isinstance(last, Failed) else End.DIED
         return End.FINISHED
 
     async def clear(self, launch: Launch) -> None:
@@ -241,7 +240,7 @@ class Output:
         """Take all lines of a job that has ended; returns what it said last of its end, if it did."""
         for _ in range(10):
             await self.hear()
-            if isinstance(self._listener.last, Finished | Stopped | Failed) or not self._at:
+            if isinstance(self._listener.last, Finished | Stopped | Failed | Killed) or not self._at:
                 break
             await asyncio.sleep(SETTLE_S / 10)
         return self._listener.last

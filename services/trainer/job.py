@@ -14,6 +14,7 @@ CHECKPOINT_FILE = "checkpoint.pt"
 BASE_FILE = "base.onnx"
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.md"
+FIGURE_SUFFIX = ".svg"
 RESULT_FILE = "result.json"
 
 STOPPED = 75

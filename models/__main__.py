@@ -13,9 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from exchangeai.model_file import CARD_FILE
 from models.ptbxl import build
 from services.trainer import recipe as recipes
-from services.trainer.job import CARD_FILE, FIGURE_SUFFIX, MODEL_FILE, RESULT_FILE
+from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, RESULT_FILE
 
 HERE = Path(__file__).resolve().parent
 BESIDE = HERE.parents[1] / "shared" / "data" / "ptbxl-100hz"

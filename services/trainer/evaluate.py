@@ -25,7 +25,7 @@ from exchangeai.config import BusConfig, StoreConfig, from_env
 from exchangeai.dataset import DatasetManifest, decode_manifest, download, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
 from exchangeai.facts import DatasetFact, ModelFact, Task, TestLooksFact, TestReport
-from exchangeai.model_file import model_digest, parse_model, read_manifest
+from exchangeai.model_file import model_digest, object_key, parse_model, read_manifest
 from exchangeai.store import open_blocking_store
 from exchangeai.test_looks import record_test_look
 from services.trainer.evaluation import onnx_file
@@ -33,7 +33,6 @@ from services.trainer.evaluation.card import sheet
 from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import by_recording
 from services.trainer.evaluation.report import Fixed, fix, report
-from services.trainer.runs import model_key
 
 MANIFEST_FILE = "manifest.json"
 
@@ -95,7 +94,7 @@ async def _evaluate(options: argparse.Namespace) -> str:
             if file.is_file():
                 data = file.read_bytes()
             else:
-                data = await asyncio.to_thread(store.get, model_key(await _digest(bus, options.model)))
+                data = await asyncio.to_thread(store.get, object_key(await _digest(bus, options.model)))
             if not (folder / MANIFEST_FILE).is_file():
                 if await bus.facts(DatasetFact).get(options.dataset) is None:
                     raise NotFound(f"there is no data set {options.dataset!r}, neither a folder nor an id")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
-from exchangeai.model_file import Manifest, ModelClass, TrainingData, model_digest
+from exchangeai.model_file import CARD_FILE, Manifest, ModelClass, TrainingData, model_digest
 from services.trainer.evaluation.card import card
 from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.evaluation.report import fix, report
 from services.trainer.export import export
-from services.trainer.job import CARD_FILE, FIGURE_SUFFIX, MODEL_FILE, Job, Result, write_result
+from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Job, Result, write_result
 from services.trainer.network import Network
 from services.trainer.report import Activity, Finished, emit
 

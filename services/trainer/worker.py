@@ -14,6 +14,7 @@ from exchangeai.bus import Bus, Delivery, FactIndex, Later
 from exchangeai.errors import ExchangeaiError, NotFound, Overloaded, Unavailable
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.facts import DatasetFact, RunFact, RunState, TestLooksFact
+from exchangeai.model_file import object_key
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import RUNS_ACTIVE
 from exchangeai.test_looks import record_test_look
@@ -22,7 +23,7 @@ from services.trainer.job import BASE_FILE, Job, read_result, write_job
 from services.trainer.launchers import End, Launch, Launcher, log_tail
 from services.trainer.publish import Publisher
 from services.trainer.report import Report
-from services.trainer.runs import Runs, announce, model_key
+from services.trainer.runs import Runs, announce
 
 MOST_CRASHES = 5
 log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ class Worker:
         digest = ""
         if run.base_model:
             digest = self._runs.base_fact(run.base_model).digest
-            await self._store.get_file(model_key(digest), folder / BASE_FILE)
+            await self._store.get_file(object_key(digest), folder / BASE_FILE)
         write_job(
             folder,
             Job(

@@ -23,6 +23,7 @@ from exchangeai.testing.datasets import CLASSES, write_dataset
 from exchangeai.v1 import run_pb2
 from exchangeai.v1 import training_service_pb2 as pb
 from exchangeai.v1.training_service_pb2_grpc import TrainingServiceStub
+from services.trainer import network
 from services.trainer.main import Config, run
 
 pytestmark = pytest.mark.timeout(400)
@@ -76,32 +77,33 @@ async def trainer(bus_config: BusConfig, store_config: StoreConfig, tmp_path: Pa
 
 @pytest.fixture
 async def dataset_id(bus: Bus, store: ObjectStore, tmp_path: Path) -> str:
+    return await stored_dataset(bus, store, tmp_path / "made")
+
+
+async def stored_dataset(bus: Bus, store: ObjectStore, folder: Path, task: Task = Task.MULTI_LABEL) -> str:
     made = secrets.token_hex(32)
-    folder = tmp_path / "made"
-    write_dataset(folder, made, counts=(32, 16, 16))
+    write_dataset(folder, made, counts=(32, 16, 16), task=task)
     for file in folder.iterdir():
         await store.put_file(manifest_key(made).replace("manifest.json", file.name), file)
-    await put_dataset(bus, made, DatasetState.READY)
+    await put_dataset(bus, made, DatasetState.READY, task)
     return made
 
 
-async def put_dataset(bus: Bus, dataset_id: str, state: DatasetState) -> None:
-    fact = DatasetFact(
-        dataset_id=dataset_id, name="tiny", state=state, task=Task.MULTI_LABEL, classes=CLASSES
-    )
+async def put_dataset(bus: Bus, dataset_id: str, state: DatasetState, task: Task = Task.MULTI_LABEL) -> None:
+    fact = DatasetFact(dataset_id=dataset_id, name="tiny", state=state, task=task, classes=CLASSES)
     await bus.facts(DatasetFact).put(dataset_id, fact)
 
 
 async def test_architectures_are_told(trainer: Trainer) -> None:
     told = (await trainer("ListArchitectures", pb.ListArchitecturesRequest())).architectures
-    assert [a.name for a in told] == ["xresnet1d", "inception_time"]
+    assert [a.name for a in told] == list(network.architecture_keys())
     assert all(a.summary and a.parameters > 10_000 for a in told)
 
 
 async def test_what_cannot_be_trained_is_refused(trainer: Trainer, bus: Bus, dataset_id: str) -> None:
     with pytest.raises(NotFound, match="data set"):
         await trainer.start("f" * 64)
-    with pytest.raises(NotFound, match=r"inception_time, xresnet1d"):
+    with pytest.raises(NotFound, match="inception_time"):
         await trainer.start(dataset_id, architecture="perceptron")
     with pytest.raises(NotFound, match="base model"):
         await trainer.start(dataset_id, base_model="absent")
@@ -142,6 +144,9 @@ async def test_runs_publish_versions_and_build_on_each_other(
     assert model_digest(data) == ended.model_digest
     manifest = read_manifest(parse_model(data))
     assert (manifest.run_id, manifest.parent_digest) == (first.run_id, "")
+    card = (await store.get(f"models/{ended.model_digest}/card.md")).decode()
+    assert f"digest: sha256:{ended.model_digest}" in card
+    assert b"<svg" in await store.get(f"models/{ended.model_digest}/reliability.svg")
     fact = await bus.facts(ModelFact).get("tiny.1")
     assert fact is not None
     assert (fact.value.digest, fact.value.state) == (ended.model_digest, ModelState.APPROVED)
@@ -186,3 +191,21 @@ async def test_a_run_that_cannot_work_says_why(trainer: Trainer, bus: Bus) -> No
     assert ended.state == run_pb2.RUN_STATE_FAILED
     assert ended.error
     assert not ended.model_digest
+
+
+@pytest.mark.slow
+async def test_numbers_are_learned_and_reported_in_their_own_unit(
+    trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
+) -> None:
+    numbers = await stored_dataset(bus, store, tmp_path / "numbers", Task.REGRESSION)
+    options = run_pb2.TrainingOptions(max_epochs=12, patience=12, batch_size=8, learning_rate=0.01)
+    started = await trainer.start(numbers, architecture="tiny_cnn", options=options)
+    ended = (await trainer.watch(started.run_id))[-1]
+    assert ended.state == run_pb2.RUN_STATE_SUCCEEDED, ended.error
+    assert not ended.test.classes
+    tall, fast = ended.test.targets
+    assert (tall.name, tall.recordings, fast.recordings) == ("TALL", 13, 16)
+    assert tall.mean_absolute_error.value < 0.4  # 0.5 is what the mean of 0 and 1 reaches
+    manifest = read_manifest(parse_model(await store.get(f"models/{ended.model_digest}.onnx")))
+    assert manifest.conformal is not None
+    assert manifest.conformal.low[0] < 0 < manifest.conformal.high[0]

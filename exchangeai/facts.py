@@ -1,7 +1,7 @@
 """What recordings, data sets, runs and models exist, and their state now.
 
-Each class is one kind of fact; its key-value bucket is in `BUCKETS`. Each bucket has one writer (named
-in the class's docstring); everyone may read and watch. Every fact can be rebuilt from the objects.
+Each class is one kind of fact; its key-value bucket is in `exchangeai.buckets`. Each bucket has one writer
+(named in the class's docstring); everyone may read and watch. Every fact can be rebuilt from the objects.
 Times are seconds since the epoch, UTC.
 """
 
@@ -59,11 +59,21 @@ class RunState(StrEnum):
     """Where a training run stands."""
 
     QUEUED = "queued"
+    PREPARING = "preparing"
+    """Its processes start and fetch the data set."""
     RUNNING = "running"
+    """It trains or evaluates."""
+    EXPORTING = "exporting"
+    """The model file is made and published."""
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+
+    @property
+    def working(self) -> bool:
+        """A worker is at it, and nobody has asked it to stop."""
+        return self in (RunState.PREPARING, RunState.RUNNING, RunState.EXPORTING)
 
     @property
     def ended(self) -> bool:
@@ -289,6 +299,8 @@ class TrainingOptions:
     """Greatest norm of a step's gradient; 0 for no limit."""
     augmentations: tuple[str, ...] = ("gain", "lead_loss", "noise")
     """Of `AUGMENTATIONS`."""
+    label_share: float = 1.0
+    """Share of the training patients to learn from, chosen by the seed; validation and test stay whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -437,6 +449,14 @@ class RunFact:
     test: TestReport | None = None
     model_digest: str | None = None
     model_version: int = 0
+    comparison_id: str = ""
+    """The comparison it is part of; empty for none."""
+    inference_ms: float = 0.0
+    """Median time for one window in ONNX Runtime on one thread; 0 when not measured."""
+    code_version: str = ""
+    """Version of the code that trains; empty until a worker has taken the run."""
+    dataset_digest: str = ""
+    """SHA-256 of the data set's manifest, which holds that of every shard; empty until a worker has it."""
     created_at: float = 0.0
     updated_at: float = 0.0
 
@@ -453,16 +473,3 @@ class ModelFact:
     origin: str
     """`here` or `import`."""
     created_at: float = 0.0
-
-
-BUCKETS: dict[type, str] = {
-    RecordingFact: "recordings",
-    SignalFact: "signals",
-    DeletionFact: "deletions",
-    PreprocessedFact: "preprocessed",
-    DatasetFact: "datasets",
-    TestLooksFact: "test_looks",
-    RunFact: "runs",
-    ModelFact: "models",
-}
-"""The key-value bucket of each kind of fact."""

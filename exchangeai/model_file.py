@@ -102,7 +102,6 @@ class Manifest:
     conformal: Conformal | None = None
     parent_digest: str = ""
     """Digest of the model whose weights it started from; empty when from scratch."""
-    run_id: str = ""
     code_version: str = ""
     preprocessing_version: str = ""
     licence: str = ""

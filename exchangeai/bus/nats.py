@@ -21,13 +21,13 @@ from nats.js.api import AckPolicy, ConsumerConfig, KeyValueConfig
 from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.kv import KeyValue
 
+from exchangeai.buckets import BUCKETS
 from exchangeai.bus.errors import patiently, translated
 from exchangeai.bus.facts import Facts
 from exchangeai.bus.queue import Consumer, Delivery
 from exchangeai.bus.streams import DEAD, DEAD_PREFIX, WORK, stream_configs
 from exchangeai.config import BusConfig
 from exchangeai.errors import NotReady
-from exchangeai.facts import BUCKETS
 from exchangeai.telemetry import request_id
 
 _FOLLOW_TIMEOUT_S = 60.0

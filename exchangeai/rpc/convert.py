@@ -79,7 +79,9 @@ _REPORT_KIND: dict[ReportKind, dataset_pb2.ReportKind] = {
 }
 _RUN_STATE = {
     RunState.QUEUED: run_pb2.RUN_STATE_QUEUED,
+    RunState.PREPARING: run_pb2.RUN_STATE_PREPARING,
     RunState.RUNNING: run_pb2.RUN_STATE_RUNNING,
+    RunState.EXPORTING: run_pb2.RUN_STATE_EXPORTING,
     RunState.CANCELLING: run_pb2.RUN_STATE_CANCELLING,
     RunState.CANCELLED: run_pb2.RUN_STATE_CANCELLED,
     RunState.SUCCEEDED: run_pb2.RUN_STATE_SUCCEEDED,
@@ -273,6 +275,9 @@ def run_to_proto(fact: RunFact) -> run_pb2.Run:
         updated_at=timestamp(fact.updated_at),
         best_epoch=fact.best_epoch,
         base_model=fact.base_model,
+        comparison_id=fact.comparison_id,
+        code_version=fact.code_version,
+        dataset_digest=fact.dataset_digest,
     )
     if fact.test is not None:
         message.test.CopyFrom(report_to_proto(fact.test))

@@ -34,6 +34,7 @@ def options_to_proto(options: TrainingOptions) -> run_pb2.TrainingOptions:
         class_weights=options.class_weights,
         gradient_clip=options.gradient_clip,
         augmentations=run_pb2.Augmentations(names=options.augmentations),
+        label_share=options.label_share,
     )
 
 
@@ -67,4 +68,5 @@ def options_from_proto(
         augmentations=tuple(
             message.augmentations.names if message.HasField("augmentations") else d.augmentations
         ),
+        label_share=stated("label_share"),
     )

@@ -28,6 +28,8 @@ class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATE_CANCELLED: _ClassVar[RunState]
     RUN_STATE_SUCCEEDED: _ClassVar[RunState]
     RUN_STATE_FAILED: _ClassVar[RunState]
+    RUN_STATE_PREPARING: _ClassVar[RunState]
+    RUN_STATE_EXPORTING: _ClassVar[RunState]
 METHOD_UNSPECIFIED: Method
 METHOD_FULL: Method
 METHOD_LINEAR_PROBE: Method
@@ -39,9 +41,11 @@ RUN_STATE_CANCELLING: RunState
 RUN_STATE_CANCELLED: RunState
 RUN_STATE_SUCCEEDED: RunState
 RUN_STATE_FAILED: RunState
+RUN_STATE_PREPARING: RunState
+RUN_STATE_EXPORTING: RunState
 
 class TrainingOptions(_message.Message):
-    __slots__ = ("max_epochs", "batch_size", "learning_rate", "patience", "seed", "processes", "method", "layer_decay", "weight_decay", "accumulate", "bfloat16", "compile", "average", "label_smoothing", "mixup", "class_weights", "gradient_clip", "augmentations")
+    __slots__ = ("max_epochs", "batch_size", "learning_rate", "patience", "seed", "processes", "method", "layer_decay", "weight_decay", "accumulate", "bfloat16", "compile", "average", "label_smoothing", "mixup", "class_weights", "gradient_clip", "augmentations", "label_share")
     MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +64,7 @@ class TrainingOptions(_message.Message):
     CLASS_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_CLIP_FIELD_NUMBER: _ClassVar[int]
     AUGMENTATIONS_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SHARE_FIELD_NUMBER: _ClassVar[int]
     max_epochs: int
     batch_size: int
     learning_rate: float
@@ -78,7 +83,8 @@ class TrainingOptions(_message.Message):
     class_weights: bool
     gradient_clip: float
     augmentations: Augmentations
-    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., processes: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., layer_decay: _Optional[float] = ..., weight_decay: _Optional[float] = ..., accumulate: _Optional[int] = ..., bfloat16: _Optional[bool] = ..., compile: _Optional[bool] = ..., average: _Optional[float] = ..., label_smoothing: _Optional[float] = ..., mixup: _Optional[float] = ..., class_weights: _Optional[bool] = ..., gradient_clip: _Optional[float] = ..., augmentations: _Optional[_Union[Augmentations, _Mapping]] = ...) -> None: ...
+    label_share: float
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., processes: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., layer_decay: _Optional[float] = ..., weight_decay: _Optional[float] = ..., accumulate: _Optional[int] = ..., bfloat16: _Optional[bool] = ..., compile: _Optional[bool] = ..., average: _Optional[float] = ..., label_smoothing: _Optional[float] = ..., mixup: _Optional[float] = ..., class_weights: _Optional[bool] = ..., gradient_clip: _Optional[float] = ..., augmentations: _Optional[_Union[Augmentations, _Mapping]] = ..., label_share: _Optional[float] = ...) -> None: ...
 
 class Augmentations(_message.Message):
     __slots__ = ("names",)
@@ -87,7 +93,7 @@ class Augmentations(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "model_name", "dataset_id", "architecture", "state", "options", "epochs", "progress", "eta_s", "activity", "error", "test", "model_digest", "model_version", "created_at", "updated_at", "best_epoch", "base_model")
+    __slots__ = ("run_id", "model_name", "dataset_id", "architecture", "state", "options", "epochs", "progress", "eta_s", "activity", "error", "test", "model_digest", "model_version", "created_at", "updated_at", "best_epoch", "base_model", "comparison_id", "code_version", "dataset_digest")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     DATASET_ID_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +112,9 @@ class Run(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     BEST_EPOCH_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    COMPARISON_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DATASET_DIGEST_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     model_name: str
     dataset_id: str
@@ -124,7 +133,10 @@ class Run(_message.Message):
     updated_at: _timestamp_pb2.Timestamp
     best_epoch: int
     base_model: str
-    def __init__(self, run_id: _Optional[str] = ..., model_name: _Optional[str] = ..., dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[Epoch, _Mapping]]] = ..., progress: _Optional[float] = ..., eta_s: _Optional[float] = ..., activity: _Optional[str] = ..., error: _Optional[str] = ..., test: _Optional[_Union[_metrics_pb2.TestReport, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., best_epoch: _Optional[int] = ..., base_model: _Optional[str] = ...) -> None: ...
+    comparison_id: str
+    code_version: str
+    dataset_digest: str
+    def __init__(self, run_id: _Optional[str] = ..., model_name: _Optional[str] = ..., dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[Epoch, _Mapping]]] = ..., progress: _Optional[float] = ..., eta_s: _Optional[float] = ..., activity: _Optional[str] = ..., error: _Optional[str] = ..., test: _Optional[_Union[_metrics_pb2.TestReport, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., best_epoch: _Optional[int] = ..., base_model: _Optional[str] = ..., comparison_id: _Optional[str] = ..., code_version: _Optional[str] = ..., dataset_digest: _Optional[str] = ...) -> None: ...
 
 class Epoch(_message.Message):
     __slots__ = ("epoch", "train_loss", "validation_loss", "validation_macro_auroc", "seconds", "validation_error")

@@ -1,4 +1,5 @@
 from buf.validate import validate_pb2 as _validate_pb2
+from exchangeai.v1 import comparison_pb2 as _comparison_pb2
 from exchangeai.v1 import run_pb2 as _run_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -76,6 +77,24 @@ class ResumeRunResponse(_message.Message):
     run: _run_pb2.Run
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
 
+class GetRunLogRequest(_message.Message):
+    __slots__ = ("run_id", "size_bytes", "skip_bytes")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SKIP_BYTES_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    size_bytes: int
+    skip_bytes: int
+    def __init__(self, run_id: _Optional[str] = ..., size_bytes: _Optional[int] = ..., skip_bytes: _Optional[int] = ...) -> None: ...
+
+class GetRunLogResponse(_message.Message):
+    __slots__ = ("text", "total_bytes")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    total_bytes: int
+    def __init__(self, text: _Optional[str] = ..., total_bytes: _Optional[int] = ...) -> None: ...
+
 class ListArchitecturesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -97,3 +116,85 @@ class Architecture(_message.Message):
     parameters: int
     gflops: float
     def __init__(self, name: _Optional[str] = ..., summary: _Optional[str] = ..., parameters: _Optional[int] = ..., gflops: _Optional[float] = ...) -> None: ...
+
+class StartComparisonRequest(_message.Message):
+    __slots__ = ("dataset_id", "name", "architectures", "seeds", "label_shares", "options", "request_key")
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURES_FIELD_NUMBER: _ClassVar[int]
+    SEEDS_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SHARES_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_KEY_FIELD_NUMBER: _ClassVar[int]
+    dataset_id: str
+    name: str
+    architectures: _containers.RepeatedScalarFieldContainer[str]
+    seeds: _containers.RepeatedScalarFieldContainer[int]
+    label_shares: _containers.RepeatedScalarFieldContainer[float]
+    options: _run_pb2.TrainingOptions
+    request_key: str
+    def __init__(self, dataset_id: _Optional[str] = ..., name: _Optional[str] = ..., architectures: _Optional[_Iterable[str]] = ..., seeds: _Optional[_Iterable[int]] = ..., label_shares: _Optional[_Iterable[float]] = ..., options: _Optional[_Union[_run_pb2.TrainingOptions, _Mapping]] = ..., request_key: _Optional[str] = ...) -> None: ...
+
+class StartComparisonResponse(_message.Message):
+    __slots__ = ("comparison",)
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    comparison: _comparison_pb2.Comparison
+    def __init__(self, comparison: _Optional[_Union[_comparison_pb2.Comparison, _Mapping]] = ...) -> None: ...
+
+class GetComparisonRequest(_message.Message):
+    __slots__ = ("comparison_id",)
+    COMPARISON_ID_FIELD_NUMBER: _ClassVar[int]
+    comparison_id: str
+    def __init__(self, comparison_id: _Optional[str] = ...) -> None: ...
+
+class GetComparisonResponse(_message.Message):
+    __slots__ = ("comparison",)
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    comparison: _comparison_pb2.Comparison
+    def __init__(self, comparison: _Optional[_Union[_comparison_pb2.Comparison, _Mapping]] = ...) -> None: ...
+
+class WatchComparisonRequest(_message.Message):
+    __slots__ = ("comparison_id",)
+    COMPARISON_ID_FIELD_NUMBER: _ClassVar[int]
+    comparison_id: str
+    def __init__(self, comparison_id: _Optional[str] = ...) -> None: ...
+
+class WatchComparisonResponse(_message.Message):
+    __slots__ = ("comparison",)
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    comparison: _comparison_pb2.Comparison
+    def __init__(self, comparison: _Optional[_Union[_comparison_pb2.Comparison, _Mapping]] = ...) -> None: ...
+
+class ListComparisonsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListComparisonsResponse(_message.Message):
+    __slots__ = ("comparisons",)
+    COMPARISONS_FIELD_NUMBER: _ClassVar[int]
+    comparisons: _containers.RepeatedCompositeFieldContainer[_comparison_pb2.Comparison]
+    def __init__(self, comparisons: _Optional[_Iterable[_Union[_comparison_pb2.Comparison, _Mapping]]] = ...) -> None: ...
+
+class CancelComparisonRequest(_message.Message):
+    __slots__ = ("comparison_id",)
+    COMPARISON_ID_FIELD_NUMBER: _ClassVar[int]
+    comparison_id: str
+    def __init__(self, comparison_id: _Optional[str] = ...) -> None: ...
+
+class CancelComparisonResponse(_message.Message):
+    __slots__ = ("comparison",)
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    comparison: _comparison_pb2.Comparison
+    def __init__(self, comparison: _Optional[_Union[_comparison_pb2.Comparison, _Mapping]] = ...) -> None: ...
+
+class RankComparisonRequest(_message.Message):
+    __slots__ = ("comparison_id",)
+    COMPARISON_ID_FIELD_NUMBER: _ClassVar[int]
+    comparison_id: str
+    def __init__(self, comparison_id: _Optional[str] = ...) -> None: ...
+
+class RankComparisonResponse(_message.Message):
+    __slots__ = ("comparison",)
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    comparison: _comparison_pb2.Comparison
+    def __init__(self, comparison: _Optional[_Union[_comparison_pb2.Comparison, _Mapping]] = ...) -> None: ...

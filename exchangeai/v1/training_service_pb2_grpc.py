@@ -60,10 +60,45 @@ class TrainingServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunResponse.FromString,
                 _registered_method=True)
+        self.GetRunLog = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/GetRunLog',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogResponse.FromString,
+                _registered_method=True)
         self.ListArchitectures = channel.unary_unary(
                 '/exchangeai.v1.TrainingService/ListArchitectures',
                 request_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesResponse.FromString,
+                _registered_method=True)
+        self.StartComparison = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/StartComparison',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.StartComparisonRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.StartComparisonResponse.FromString,
+                _registered_method=True)
+        self.GetComparison = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/GetComparison',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.GetComparisonRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.GetComparisonResponse.FromString,
+                _registered_method=True)
+        self.WatchComparison = channel.unary_stream(
+                '/exchangeai.v1.TrainingService/WatchComparison',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.WatchComparisonRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.WatchComparisonResponse.FromString,
+                _registered_method=True)
+        self.ListComparisons = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/ListComparisons',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListComparisonsRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListComparisonsResponse.FromString,
+                _registered_method=True)
+        self.CancelComparison = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/CancelComparison',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.CancelComparisonRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.CancelComparisonResponse.FromString,
+                _registered_method=True)
+        self.RankComparison = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/RankComparison',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.RankComparisonRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.RankComparisonResponse.FromString,
                 _registered_method=True)
 
 
@@ -106,8 +141,57 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRunLog(self, request, context):
+        """Tells what the processes of a run have written, the newest last; kept when the run has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListArchitectures(self, request, context):
         """Lists the architectures that can be trained.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartComparison(self, request, context):
+        """Queues the runs of a comparison; returns at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetComparison(self, request, context):
+        """Tells the comparison now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchComparison(self, request, context):
+        """Streams the comparison now and as it goes on, until it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListComparisons(self, request, context):
+        """Lists comparisons, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelComparison(self, request, context):
+        """Stops all runs of a comparison that have not ended. Does nothing to a comparison that has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RankComparison(self, request, context):
+        """Makes the leaderboard of an ended comparison anew, for example after a failed run was continued.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,10 +225,45 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_training__service__pb2.ResumeRunResponse.SerializeToString,
             ),
+            'GetRunLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRunLog,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.GetRunLogResponse.SerializeToString,
+            ),
             'ListArchitectures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListArchitectures,
                     request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesResponse.SerializeToString,
+            ),
+            'StartComparison': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartComparison,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.StartComparisonRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.StartComparisonResponse.SerializeToString,
+            ),
+            'GetComparison': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetComparison,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.GetComparisonRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.GetComparisonResponse.SerializeToString,
+            ),
+            'WatchComparison': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchComparison,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.WatchComparisonRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.WatchComparisonResponse.SerializeToString,
+            ),
+            'ListComparisons': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListComparisons,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListComparisonsRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListComparisonsResponse.SerializeToString,
+            ),
+            'CancelComparison': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelComparison,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.CancelComparisonRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.CancelComparisonResponse.SerializeToString,
+            ),
+            'RankComparison': grpc.unary_unary_rpc_method_handler(
+                    servicer.RankComparison,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.RankComparisonRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.RankComparisonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -294,6 +413,33 @@ class TrainingService:
             _registered_method=True)
 
     @staticmethod
+    def GetRunLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/GetRunLog',
+            exchangeai_dot_v1_dot_training__service__pb2.GetRunLogRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.GetRunLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListArchitectures(request,
             target,
             options=(),
@@ -310,6 +456,168 @@ class TrainingService:
             '/exchangeai.v1.TrainingService/ListArchitectures',
             exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesRequest.SerializeToString,
             exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartComparison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/StartComparison',
+            exchangeai_dot_v1_dot_training__service__pb2.StartComparisonRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.StartComparisonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetComparison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/GetComparison',
+            exchangeai_dot_v1_dot_training__service__pb2.GetComparisonRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.GetComparisonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchComparison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/WatchComparison',
+            exchangeai_dot_v1_dot_training__service__pb2.WatchComparisonRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.WatchComparisonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListComparisons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/ListComparisons',
+            exchangeai_dot_v1_dot_training__service__pb2.ListComparisonsRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.ListComparisonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelComparison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/CancelComparison',
+            exchangeai_dot_v1_dot_training__service__pb2.CancelComparisonRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.CancelComparisonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RankComparison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/RankComparison',
+            exchangeai_dot_v1_dot_training__service__pb2.RankComparisonRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.RankComparisonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Shapes: B batch, L lead, T time, C class. The order is a function of (seed, epoc
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,23 +43,42 @@ def generator(seed: int, *place: int) -> torch.Generator:
 class Order:
     """The windows of each epoch by step and rank; the global batch is split over the ranks."""
 
-    def __init__(self, shard_rows: Sequence[int], batch_size: int, world: int, seed: int) -> None:
-        count = sum(shard_rows)
-        self._shard_rows = tuple(shard_rows)
+    def __init__(
+        self,
+        shard_rows: Sequence[int],
+        batch_size: int,
+        world: int,
+        seed: int,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """`rows` are the windows to use, ascending; None for all of the shards.
+
+        Few of many windows are gone through several times an epoch, the root of what they are fewer: with
+        one pass a hundredth of the data would get a hundredth of the steps, and its score would tell of
+        want of training more than of want of labels.
+        """
+        total = sum(shard_rows)
+        self._rows = np.arange(total) if rows is None else rows
+        count = len(self._rows)
+        self._passes = max(1, round(math.sqrt(total / max(1, count))))
+        ends = np.cumsum([0, *shard_rows])
+        self._shard_rows = tuple(np.diff(np.searchsorted(self._rows, ends)).tolist())
         self._share = max(1, min(batch_size, count) // world)
         self._world = world
         self._seed = seed
         self._drawn = (0, np.empty(0, np.int64))
-        self.steps = max(1, count // (self._share * world))
+        self.steps = max(1, self._passes * count // (self._share * world))
         """Steps an epoch; what is left over of the shuffled windows waits for the next epoch."""
 
     def at(self, epoch: int, step: int, rank: int) -> npt.NDArray[np.int64]:
         """Indices for one rank at one step (from 0) of one epoch (from 1), sorted for the disk's sake."""
         if self._drawn[0] != epoch:
-            self._drawn = (epoch, epoch_order(self._shard_rows, self._seed, epoch))
+            passes = range((epoch - 1) * self._passes + 1, epoch * self._passes + 1)
+            drawn = [epoch_order(self._shard_rows, self._seed, number) for number in passes]
+            self._drawn = (epoch, np.concatenate(drawn))
         order = self._drawn[1]
         start = (step * self._world + rank) * self._share
-        return np.sort(order[start : start + self._share])
+        return np.sort(self._rows[order[start : start + self._share]])
 
 
 class Loader:

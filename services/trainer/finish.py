@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
@@ -12,8 +13,10 @@ from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.evaluation.report import fix, report
 from services.trainer.export import export
 from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Job, Result, write_result
+from services.trainer.latency import inference_ms
 from services.trainer.network import Network
 from services.trainer.report import Activity, Finished, emit
+from services.trainer.scores import RunScores, write_scores
 
 NUMBER_THRESHOLD = 0.0
 """Stands in the manifest where a number is predicted, which nothing is decided from."""
@@ -24,18 +27,20 @@ def finish(
     job: Job,
     manifest: DatasetManifest,
     network: Network,
+    learned_from: TrainingData,
     best_epoch: int,
     validation: Predictions,
     test: Predictions,
 ) -> None:
-    """Write `model.onnx` and `card.md`, then `result.json`.
+    """Write `model.onnx`, `card.md` and `scores.npz`, then `result.json`.
 
-    A data set without a test part is reported on validation, and the report says so. Raises
-    ContractViolation when the export is not faithful.
+    The model does not say which run made it: equal options on equal data give equal bytes. A data set
+    without a test part is reported on validation, and the report says so. Raises ContractViolation when the
+    export is not faithful.
     """
     fixed = fix(validation, job.task)
     judged, part = (test, "test") if len(test.logits) else (validation, "validation")
-    scores = by_recording(judged, job.task, fixed.temperature)
+    scores, validated = (by_recording(x, job.task, fixed.temperature) for x in (judged, validation))
     tested = report(scores, job.classes, fixed, job.task, part=part, seed=job.options.seed)
     emit(Activity(text="Exporting the model"))
     thresholds = fixed.thresholds or (NUMBER_THRESHOLD,) * len(job.classes)
@@ -44,11 +49,10 @@ def finish(
         architecture=job.architecture,
         task=job.task,
         classes=tuple(ModelClass(name=n, threshold=t) for n, t in zip(job.classes, thresholds, strict=True)),
-        training=_trained_on(job, manifest),
+        training=learned_from,
         test=tested,
         conformal=fixed.conformal,
         parent_digest=job.base_digest,
-        run_id=job.run_id,
         code_version=job.code_version,
         preprocessing_version=manifest.preprocessing_version,
         licence=job.licence,
@@ -61,15 +65,16 @@ def finish(
         images[name] = f"{name}{FIGURE_SUFFIX}"
         (folder / images[name]).write_bytes(svg)
     (folder / CARD_FILE).write_text(card(described, digest, manifest, job.options, images), encoding="utf-8")
-    write_result(folder, Result(digest=digest, test=tested, best_epoch=best_epoch))
-    emit(Finished())
-
-
-def _trained_on(job: Job, manifest: DatasetManifest) -> TrainingData:
-    part = manifest.parts["train"]
-    return TrainingData(
-        dataset_id=job.dataset_id,
-        recordings=part.recordings,
-        patients=part.patients,
-        positives=part.positives,
+    write_scores(
+        folder,
+        RunScores(
+            validation=validated,
+            test=scores if len(test.logits) else None,
+            thresholds=fixed.thresholds,
+            recordings=learned_from.recordings,
+            patients=learned_from.patients,
+        ),
     )
+    needed_ms = inference_ms(data, time.perf_counter)
+    write_result(folder, Result(digest=digest, test=tested, best_epoch=best_epoch, inference_ms=needed_ms))
+    emit(Finished())

@@ -47,6 +47,8 @@ class Result:
     digest: str
     test: TestReport
     best_epoch: int
+    inference_ms: float = 0.0
+    """Median time for one window in ONNX Runtime on one thread."""
 
 
 def checkpoint_key(run_id: str) -> str:

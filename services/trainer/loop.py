@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from exchangeai.dataset import Part
 from exchangeai.errors import ExchangeaiError
 from exchangeai.facts import Epoch, Precision, Task
-from services.trainer import batches, network
+from services.trainer import batches, label_share, network
 from services.trainer.checkpoint import Checkpoint, Progress
 from services.trainer.evaluation.metrics import macro_auroc
 from services.trainer.evaluation.predictions import Predictions, by_recording
@@ -59,7 +59,8 @@ def train(
     Raises StopRequested, Diverged.
     """
     options, data = job.options, parts["train"]
-    order = batches.Order([x.rows for x in data.files], options.batch_size, ranks.world, options.seed)
+    rows = label_share.rows(data, job.task, options.label_share, options.seed)
+    order = batches.Order([x.rows for x in data.files], options.batch_size, ranks.world, options.seed, rows)
     loader = batches.Loader(data, objective, options, order, ranks.rank)
     net = fresh().to(ranks.device)
     parallel = ranks.parallel(compiled(net) if options.compile else net)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exchangeai.bus import open_bus, open_index
+from exchangeai.comparisons import ComparisonFact
 from exchangeai.config import BusConfig, ConfigError, RpcConfig, StoreConfig, TelemetryConfig, to_env
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.facts import ModelFact, RunFact
@@ -22,6 +23,7 @@ from exchangeai.v1.training_service_pb2_grpc import (
     add_TrainingServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
 )
 from services.trainer.architectures import Architectures
+from services.trainer.comparisons import Comparisons
 from services.trainer.launchers import Launcher
 from services.trainer.launchers.kubernetes import KubernetesConfig, open_kubernetes
 from services.trainer.launchers.local import LocalLauncher
@@ -67,6 +69,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         bus = await stack.enter_async_context(open_bus(config.bus, "trainer"))
         index = await stack.enter_async_context(open_index(bus.facts(RunFact)))
         models = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
+        compared = await stack.enter_async_context(open_index(bus.facts(ComparisonFact)))
         architectures = Architectures()
         launcher = await stack.enter_async_context(_open_launcher(config, store))
         runs = Runs(
@@ -79,10 +82,21 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
             now_s=time.time,
             new_id=lambda: secrets.token_hex(16),
         )
+        comparisons = Comparisons(
+            bus,
+            store,
+            runs,
+            index,
+            compared,
+            architectures,
+            now_s=time.time,
+            new_id=lambda: secrets.token_hex(16),
+        )
         publisher = Publisher(bus, store, time.time)
         worker = Worker(bus, store, runs, index, publisher, launcher, config.work_dir / "trainer", time.time)
         server = Server(config.rpc)
-        add_TrainingServiceServicer_to_server(TrainingServicer(runs, index, architectures), server.grpc)
+        servicer = TrainingServicer(runs, index, architectures, comparisons)
+        add_TrainingServiceServicer_to_server(servicer, server.grpc)
         port = await stack.enter_async_context(server.serving("exchangeai.v1.TrainingService"))
         announce(port)
         await until_stopped(
@@ -95,6 +109,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
                 ack_wait_s=ACK_WAIT_S,
                 max_deliver=MOST_DELIVERIES,
             ),
+            comparisons.follow(),
             _sweep(runs),
         )
 

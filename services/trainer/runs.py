@@ -25,6 +25,11 @@ from exchangeai.store import ObjectStore
 from services.trainer.architectures import Architectures
 
 
+def run_id_of(request_key: str) -> str:
+    """The id of the run that was asked for under a key."""
+    return hashlib.sha256(f"run:{request_key}".encode()).hexdigest()[:32]
+
+
 class Runs:
     """The verbs of the training service."""
 
@@ -66,12 +71,9 @@ class Runs:
         Raises NotFound (data set, architecture, base model), NotReady (data set or base model), AlreadyExists
         (the request key was used for another request), InvalidArgument.
         """
-        run_id = (
-            hashlib.sha256(f"run:{request_key}".encode()).hexdigest()[:32] if request_key else self._new_id()
-        )
         at_s = self._now_s()
         wanted = RunFact(
-            run_id=run_id,
+            run_id=run_id_of(request_key) if request_key else self._new_id(),
             model_name=model_name,
             dataset_id=dataset_id,
             architecture=architecture,
@@ -82,15 +84,23 @@ class Runs:
             created_at=at_s,
             updated_at=at_s,
         )
-        known = await self._facts.get(run_id)
+        known = await self._facts.get(wanted.run_id)
         if known is not None:
             return self._same(known.value, wanted)
-        await self._check(wanted)
+        await self.check(wanted)
+        return await self.add(wanted)
+
+    async def add(self, wanted: RunFact) -> RunFact:
+        """Add a run that was checked, and request it if it is queued; the one of this id if there is one.
+
+        Raises AlreadyExists when that is for something else.
+        """
         try:
-            await self._facts.create(run_id, wanted)
+            await self._facts.create(wanted.run_id, wanted)
         except Conflict:
-            return self._same(await self.get(run_id), wanted)
-        await self.request(wanted)
+            return self._same(await self.get(wanted.run_id), wanted)
+        if wanted.state is RunState.QUEUED:
+            await self.request(wanted)
         return wanted
 
     async def get(self, run_id: str) -> RunFact:
@@ -169,7 +179,8 @@ class Runs:
             raise NotReady("the base model is in quarantine; a person must approve it first")
         return max(approved, key=lambda m: m.version)
 
-    async def _check(self, run: RunFact) -> None:
+    async def check(self, run: RunFact) -> None:
+        """Whether a run can be queued. Raises what `start` does."""
         if run.options.processes > self._most_processes:
             raise InvalidArgument(
                 f"{run.options.processes} processes are more than the {self._most_processes} "

@@ -8,12 +8,16 @@ from typing import Any
 import grpc
 
 from exchangeai.bus import FactIndex
+from exchangeai.comparisons import ComparisonFact
 from exchangeai.facts import RunFact
+from exchangeai.rpc.comparisons import comparison_to_proto
 from exchangeai.rpc.convert import run_to_proto
 from exchangeai.rpc.training_options import options_from_proto
+from exchangeai.v1 import comparison_pb2
 from exchangeai.v1 import training_service_pb2 as pb
 from exchangeai.v1.training_service_pb2_grpc import TrainingServiceServicer
 from services.trainer.architectures import Architectures
+from services.trainer.comparisons import Comparisons
 from services.trainer.runs import Runs
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -22,7 +26,14 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class TrainingServicer(TrainingServiceServicer):
     """See training_service.proto."""
 
-    def __init__(self, runs: Runs, index: FactIndex[RunFact], architectures: Architectures) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        index: FactIndex[RunFact],
+        architectures: Architectures,
+        comparisons: Comparisons,
+    ) -> None:
+        self._comparisons = comparisons
         self._runs = runs
         self._index = index
         self._architectures = architectures
@@ -75,3 +86,58 @@ class TrainingServicer(TrainingServiceServicer):
                 for a in await self._architectures.all()
             ]
         )
+
+    async def StartComparison(
+        self, request: pb.StartComparisonRequest, context: Context
+    ) -> pb.StartComparisonResponse:
+        """Queue the runs of a comparison."""
+        comparison = await self._comparisons.start(
+            dataset_id=request.dataset_id,
+            name=request.name,
+            architectures=request.architectures,
+            seeds=request.seeds,
+            label_shares=request.label_shares,
+            options=options_from_proto(request.options),
+            request_key=request.request_key,
+        )
+        return pb.StartComparisonResponse(comparison=self._told(comparison))
+
+    async def GetComparison(
+        self, request: pb.GetComparisonRequest, context: Context
+    ) -> pb.GetComparisonResponse:
+        """Tell of a comparison."""
+        return pb.GetComparisonResponse(
+            comparison=self._told(await self._comparisons.get(request.comparison_id))
+        )
+
+    async def WatchComparison(
+        self, request: pb.WatchComparisonRequest, context: Context
+    ) -> AsyncIterator[pb.WatchComparisonResponse]:
+        """Stream the comparison until it has ended."""
+        async for fact, progress in self._comparisons.watch(request.comparison_id):
+            yield pb.WatchComparisonResponse(comparison=comparison_to_proto(fact, progress))
+
+    async def ListComparisons(
+        self, request: pb.ListComparisonsRequest, context: Context
+    ) -> pb.ListComparisonsResponse:
+        """List the comparisons."""
+        return pb.ListComparisonsResponse(comparisons=[self._told(x) for x in self._comparisons.list()])
+
+    async def CancelComparison(
+        self, request: pb.CancelComparisonRequest, context: Context
+    ) -> pb.CancelComparisonResponse:
+        """Stop the runs of a comparison."""
+        return pb.CancelComparisonResponse(
+            comparison=self._told(await self._comparisons.cancel(request.comparison_id))
+        )
+
+    async def RankComparison(
+        self, request: pb.RankComparisonRequest, context: Context
+    ) -> pb.RankComparisonResponse:
+        """Make the leaderboard anew."""
+        return pb.RankComparisonResponse(
+            comparison=self._told(await self._comparisons.rank(request.comparison_id))
+        )
+
+    def _told(self, fact: ComparisonFact) -> comparison_pb2.Comparison:
+        return comparison_to_proto(fact, self._comparisons.progress(fact))

@@ -33,7 +33,7 @@ from exchangeai.dataset import (
 from exchangeai.errors import ContractViolation, ExchangeaiError, Unavailable
 from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
-from services.trainer import checkpoint, network, objective, recipe
+from services.trainer import checkpoint, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.finish import finish
 from services.trainer.job import (
@@ -78,8 +78,13 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         resumed = checkpoint.parse(ranks.share_bytes(last))
 
         options = job.options
+        rows = label_share.rows(parts["train"], job.task, options.label_share, options.seed)
+        if len(rows) < ranks.world:
+            raise ContractViolation(
+                f"{len(rows)} windows are too few to train with; take a greater share of the patients"
+            )
         learned = objective.fit(
-            parts["train"].labels,
+            parts["train"].labels[rows],
             job.task,
             weigh=options.class_weights,
             label_smoothing=options.label_smoothing,
@@ -111,7 +116,10 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             predict(net, parts[p], ranks, lambda: tell(Alive())) for p in ("validation", "test")
         )
     if ranks.first:
-        finish(folder, job, manifest, net, trained.progress.best_epoch, validation, test)
+        learned_from = label_share.training_data(
+            job.dataset_id, manifest.parts["train"], parts["train"], rows
+        )
+        finish(folder, job, manifest, net, learned_from, trained.progress.best_epoch, validation, test)
 
 
 class _Telling:

@@ -24,6 +24,7 @@ from services.trainer.launchers import End, Launch, Launcher, log_tail
 from services.trainer.publish import Publisher
 from services.trainer.report import Report
 from services.trainer.runs import Runs, announce
+from services.trainer.scores import SCORES_FILE, scores_key
 
 MOST_CRASHES = 5
 log = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Worker:
         result = read_result(launch.folder)
         if result is not None and end is End.FINISHED:
             await record_test_look(self._looks, run.dataset_id, run.run_id, self._now_s())
+            await self._store.put_file(scores_key(run.run_id), launch.folder / SCORES_FILE)
             version = await self._publisher.publish(run.model_name, launch.folder, result)
             await self._end(
                 run,
@@ -120,6 +122,7 @@ class Worker:
                 best_epoch=result.best_epoch,
                 model_digest=result.digest,
                 model_version=version,
+                inference_ms=result.inference_ms,
                 progress=1.0,
             )
             return

@@ -99,7 +99,7 @@ class Slurm:
         return 0
 
     def squeue(self, arguments: list[str]) -> int:
-        wanted = dict(a.removeprefix("--").partition("=")[::2] for a in arguments)
+        wanted = _wanted(arguments)
         assert wanted["format"] == "%T"
         for job in self._all():
             if job["name"] == wanted["name"]:
@@ -107,7 +107,7 @@ class Slurm:
         return 0
 
     def scancel(self, arguments: list[str]) -> int:
-        wanted = dict(a.removeprefix("--").partition("=")[::2] for a in arguments)
+        wanted = _wanted(arguments)
         for job in self._all():
             if job["name"] != wanted["name"] or job["state"] != wanted.get("state", job["state"]):
                 continue
@@ -128,6 +128,11 @@ class Slurm:
 
     def _change(self, number: int, **values: Any) -> None:
         self._write(number, self._read(number) | values)
+
+
+def _wanted(arguments: list[str]) -> dict[str, str]:
+    pairs = (a.removeprefix("--").partition("=") for a in arguments)
+    return {name: value for name, _, value in pairs}
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

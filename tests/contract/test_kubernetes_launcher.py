@@ -86,9 +86,10 @@ async def test_a_killed_pod_is_replaced_and_the_weights_are_those_of_an_undistur
         assert first == 0 < second < OPTIONS.max_epochs
         assert not heard.of(Failed)
         await launcher.clear(launch)
-    results = [read_result(done.folder) for done in (undisturbed, launch)]
-    assert results[0] is not None
-    assert results[0] == results[1]
+    straight, broken = (read_result(done.folder) for done in (undisturbed, launch))
+    assert straight is not None
+    assert broken is not None
+    assert (broken.digest, broken.test) == (straight.digest, straight.test)
 
 
 async def test_a_log_that_breaks_off_loses_and_repeats_no_line(bench: Bench, cluster: FakeCluster) -> None:

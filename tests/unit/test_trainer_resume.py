@@ -15,7 +15,8 @@ import torch
 from exchangeai.facts import Task, TrainingOptions
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.trainer.job import CHECKPOINT_FILE, MODEL_FILE, RESULT_FILE, Job, read_result, write_job
-from services.trainer.launchers.local import LocalLauncher, log_tail
+from services.trainer.launchers import End, Launch, log_tail
+from services.trainer.launchers.local import LocalLauncher
 from services.trainer.report import EpochDone, Failed, Report, Resumed, Stopped
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each launch loads torch twice
@@ -60,13 +61,14 @@ class Run:
 
     async def __call__(
         self, folder: Path, react: Callable[[Report], Awaitable[None]] | None = None, processes: int = 1
-    ) -> int:
+    ) -> End:
         async def tell(report: Report) -> None:
             self.reports.append(report)
             if react is not None:
                 await react(report)
 
-        return await self.launcher.run(folder, processes, tell, self.stop)
+        launch = Launch(run_id="run", attempt=1, folder=folder, processes=processes)
+        return await self.launcher.run(launch, tell, self.stop, asyncio.Event())
 
     def has(self, kind: type) -> bool:
         return any(isinstance(r, kind) for r in self.reports)
@@ -87,7 +89,7 @@ def processes_of(folder: Path) -> dict[int, str]:
 async def test_killed_and_stopped_and_resumed_gives_equal_weights(data: Path, tmp_path: Path) -> None:
     straight, broken = job(data, tmp_path / "straight"), job(data, tmp_path / "broken")
     whole = Run()
-    assert await whole(straight) == 0, log_tail(straight)
+    assert await whole(straight) is End.FINISHED, log_tail(straight)
 
     killed = Run()
 
@@ -100,7 +102,7 @@ async def test_killed_and_stopped_and_resumed_gives_equal_weights(data: Path, tm
             while ranks:
                 os.kill(ranks.pop(), signal.SIGKILL)
 
-    assert await killed(broken, kill) != 0
+    assert await killed(broken, kill) is End.DIED
     assert not killed.has(Failed)
     assert not killed.has(Stopped)
 
@@ -112,18 +114,19 @@ async def test_killed_and_stopped_and_resumed_gives_equal_weights(data: Path, tm
             assert 1 <= len(report.epochs) < OPTIONS.max_epochs
             stopped.stop.set()
 
-    assert await stopped(broken, stop) != 0
+    assert await stopped(broken, stop) is End.STOPPED
     assert stopped.has(Stopped), log_tail(broken)
 
     rest = Run()
-    assert await rest(broken) == 0, log_tail(broken)
+    assert await rest(broken) is End.FINISHED, log_tail(broken)
     ended = [torch.load(f / CHECKPOINT_FILE, weights_only=True) for f in (straight, broken)]
     for state in ("model", "best"):
         for name, weights in ended[0][state].items():
             assert torch.equal(weights, ended[1][state][name]), name
-    result = read_result(broken)
+    result, other = read_result(broken), read_result(straight)
     assert result is not None
-    assert result == read_result(straight)
+    assert other is not None
+    assert (result.digest, result.test) == (other.digest, other.test)
     assert (straight / MODEL_FILE).read_bytes() == (broken / MODEL_FILE).read_bytes()
     assert result.test.macro_auroc.value is not None
 
@@ -154,7 +157,7 @@ async def test_cancelled_launch_leaves_nothing_running(data: Path, tmp_path: Pat
 async def test_a_diverging_run_says_so(data: Path, tmp_path: Path) -> None:
     folder = job(data, tmp_path / "run", TrainingOptions(max_epochs=3, learning_rate=1e30, batch_size=8))
     run = Run()
-    assert await run(folder) != 0
+    assert await run(folder) is End.GAVE_UP
     (failed,) = [r for r in run.reports if isinstance(r, Failed)]
     assert "lower learning rate" in failed.reason
 
@@ -163,7 +166,7 @@ async def test_a_damaged_checkpoint_is_passed_over(data: Path, tmp_path: Path) -
     folder = job(data, tmp_path / "run", TrainingOptions(max_epochs=1, batch_size=8))
     (folder / CHECKPOINT_FILE).write_bytes(b"")
     run = Run()
-    assert await run(folder) == 0, log_tail(folder)
+    assert await run(folder) is End.FINISHED, log_tail(folder)
     assert run.has(EpochDone)
     assert not run.has(Failed)
 
@@ -173,7 +176,7 @@ async def test_two_ranks_train_together_and_repeat(data: Path, tmp_path: Path) -
     for name in ("one", "two"):
         options = TrainingOptions(max_epochs=1, batch_size=8, processes=2)
         folder = job(data, tmp_path / name, options)
-        assert await Run()(folder, processes=2) == 0, log_tail(folder)
+        assert await Run()(folder, processes=2) is End.FINISHED, log_tail(folder)
         result = read_result(folder)
         assert result is not None
         digests.add(result.digest)

@@ -120,7 +120,7 @@ def _classified(
     scores: Scores, names: Sequence[str], fixed: Fixed, task: Task, draws: int, seed: int
 ) -> dict[str, Any]:
     p, y = scores.probabilities, scores.labels
-    decided = _decided(p, fixed, task)
+    decided = decisions(p, fixed, task)
 
     def measure(weights: Floats) -> Floats:
         """[D, C, 7] in the order of `_NAMES`."""
@@ -187,7 +187,7 @@ _NAMES = (
 )
 
 
-def _decided(p: Floats, fixed: Fixed, task: Task) -> Bits:
+def decisions(p: Floats, fixed: Fixed, task: Task) -> Bits:
     """What is said to hold: all at or above their thresholds, or of a single label the most probable."""
     if task is Task.SINGLE_LABEL:
         return np.eye(p.shape[1], dtype=np.bool_)[p.argmax(axis=1)]

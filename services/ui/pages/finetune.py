@@ -239,7 +239,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
             curve,
             parts.results(run.test) if run.test else None,
             table,
-            {} if run.state in (RunState.QUEUED, RunState.RUNNING) else hidden,
+            {} if run.state is RunState.QUEUED or run.state.working else hidden,
             {} if resumable else hidden,
             not live,
         )

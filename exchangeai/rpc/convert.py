@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,21 +13,17 @@ from exchangeai.facts import (
     DatasetFact,
     DatasetState,
     DeletionFact,
-    Epoch,
     ModelFact,
     ModelState,
     PreprocessedFact,
     RecordingFact,
     ReportKind,
-    RunFact,
-    RunState,
     Task,
     TestReport,
 )
 from exchangeai.formats import ReadOptions, Unit
 from exchangeai.measurements import Measurements, Quality, Verdict
 from exchangeai.recording import Patient, Sex
-from exchangeai.rpc.training_options import options_to_proto
 from exchangeai.v1 import (
     dataset_pb2,
     ingest_service_pb2,
@@ -36,7 +31,6 @@ from exchangeai.v1 import (
     metrics_pb2,
     model_pb2,
     recording_pb2,
-    run_pb2,
 )
 
 if TYPE_CHECKING:
@@ -76,16 +70,6 @@ _REPORT_KIND: dict[ReportKind, dataset_pb2.ReportKind] = {
     ReportKind.RARE_CLASS: dataset_pb2.REPORT_KIND_RARE_CLASS,
     ReportKind.POOR_QUALITY: dataset_pb2.REPORT_KIND_POOR_QUALITY,
     ReportKind.NOT_PREPROCESSED: dataset_pb2.REPORT_KIND_NOT_PREPROCESSED,
-}
-_RUN_STATE = {
-    RunState.QUEUED: run_pb2.RUN_STATE_QUEUED,
-    RunState.PREPARING: run_pb2.RUN_STATE_PREPARING,
-    RunState.RUNNING: run_pb2.RUN_STATE_RUNNING,
-    RunState.EXPORTING: run_pb2.RUN_STATE_EXPORTING,
-    RunState.CANCELLING: run_pb2.RUN_STATE_CANCELLING,
-    RunState.CANCELLED: run_pb2.RUN_STATE_CANCELLED,
-    RunState.SUCCEEDED: run_pb2.RUN_STATE_SUCCEEDED,
-    RunState.FAILED: run_pb2.RUN_STATE_FAILED,
 }
 _MODEL_STATE = {
     ModelState.QUARANTINED: model_pb2.MODEL_STATE_QUARANTINED,
@@ -253,49 +237,6 @@ def dataset_to_proto(fact: DatasetFact, test_looks: int = 0) -> dataset_pb2.Data
         created_at=timestamp(fact.created_at),
         test_looks=test_looks,
     )
-
-
-def run_to_proto(fact: RunFact) -> run_pb2.Run:
-    """A training run."""
-    message = run_pb2.Run(
-        run_id=fact.run_id,
-        model_name=fact.model_name,
-        dataset_id=fact.dataset_id,
-        architecture=fact.architecture,
-        state=_RUN_STATE[fact.state],
-        options=options_to_proto(fact.options),
-        epochs=_epochs(fact.epochs),
-        progress=fact.progress,
-        eta_s=fact.eta_s,
-        activity=fact.activity,
-        error=fact.error or "",
-        model_digest=fact.model_digest or "",
-        model_version=fact.model_version,
-        created_at=timestamp(fact.created_at),
-        updated_at=timestamp(fact.updated_at),
-        best_epoch=fact.best_epoch,
-        base_model=fact.base_model,
-        comparison_id=fact.comparison_id,
-        code_version=fact.code_version,
-        dataset_digest=fact.dataset_digest,
-    )
-    if fact.test is not None:
-        message.test.CopyFrom(report_to_proto(fact.test))
-    return message
-
-
-def _epochs(epochs: Sequence[Epoch]) -> list[run_pb2.Epoch]:
-    return [
-        run_pb2.Epoch(
-            epoch=x.epoch,
-            train_loss=x.train_loss,
-            validation_loss=x.validation_loss,
-            validation_macro_auroc=x.validation_macro_auroc,
-            seconds=x.seconds,
-            validation_error=x.validation_error,
-        )
-        for x in epochs
-    ]
 
 
 def report_to_proto(report: TestReport) -> metrics_pb2.TestReport:

@@ -29,7 +29,6 @@ from services.trainer.runs import Runs, run_id_of
 from services.trainer.scores import read_scores, scores_key
 
 DEFAULT_SEEDS = (0, 1, 2)
-LONGEST_MODEL_NAME = 63
 SWEEP_EVERY_S = 60.0
 WATCH_EVERY_S = 0.5
 """As often as a run in hand changes."""
@@ -108,9 +107,6 @@ class Comparisons:
             )
         for planned in wanted.runs[: len(architectures)]:
             await self._runs.check(self._run(wanted, planned))
-        longest = max((_model_name(wanted, x) for x in wanted.runs), key=len)
-        if len(longest) > LONGEST_MODEL_NAME:
-            raise InvalidArgument(f"{longest} would be too long for the name of a model; shorten the name")
         try:
             await self._facts.create(comparison_id, wanted)
         except Conflict:

@@ -102,7 +102,7 @@ def export(network: Network, task: Task, temperature: float, manifest: Manifest)
     exported = Exported(network, task, temperature).eval()
     graph = _graph(Exported(_materialised(network), task, temperature).eval())
     _keep_parameters(graph, network)
-    predict = _session(graph.SerializeToString(deterministic=True))
+    predict = session(graph.SerializeToString(deterministic=True))
     windows = np.stack([synthetic_window(seed) for seed in range(max(PARITY_BATCHES))])
     windows[-1, :, 3500:] = 0.0  # a short recording
     for batch in PARITY_BATCHES:
@@ -179,7 +179,8 @@ def _strip(model: onnx.ModelProto) -> None:
             del part.metadata_props[:]
 
 
-def _session(data: bytes) -> Callable[[Floats32], list[Floats32]]:
+def session(data: bytes) -> Callable[[Floats32], list[Floats32]]:
+    """Runs a model on windows, float32 [B, 12, 5000], on one thread of the CPU; gives all its outputs."""
     ort = cast(Any, onnxruntime)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1

@@ -11,7 +11,7 @@ from exchangeai.bus import FactIndex
 from exchangeai.comparisons import ComparisonFact
 from exchangeai.facts import RunFact
 from exchangeai.rpc.comparisons import comparison_to_proto
-from exchangeai.rpc.convert import run_to_proto
+from exchangeai.rpc.runs import run_to_proto
 from exchangeai.rpc.training_options import options_from_proto
 from exchangeai.v1 import comparison_pb2
 from exchangeai.v1 import training_service_pb2 as pb

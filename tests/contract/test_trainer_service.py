@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 
 from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig
-from exchangeai.dataset import manifest_key
 from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound, NotReady
-from exchangeai.facts import DatasetFact, DatasetState, ModelFact, ModelState, Task
+from exchangeai.facts import DatasetState, ModelFact, ModelState, Task
 from exchangeai.model_file import model_digest, parse_model, read_manifest
-from exchangeai.rpc import invoke, open_channel, stream
 from exchangeai.store import ObjectStore
-from exchangeai.testing.datasets import CLASSES, write_dataset
 from exchangeai.v1 import run_pb2
 from exchangeai.v1 import training_service_pb2 as pb
-from exchangeai.v1.training_service_pb2_grpc import TrainingServiceStub
-from services.trainer import network
-from services.trainer.main import Config, run
+from services.trainer.main import Config
+from services.trainer.network import architecture_keys
+from tests.contract.trainer_calls import Trainer, add_dataset, put_dataset, serving
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -32,71 +26,21 @@ SHORT = run_pb2.TrainingOptions(max_epochs=2, batch_size=8)
 ENDLESS = run_pb2.TrainingOptions(max_epochs=10000, patience=1000, batch_size=8)
 
 
-class Trainer:
-    """Calls the service without blocking the loop that it runs in."""
-
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._stub: Any = TrainingServiceStub(channel)
-
-    async def __call__(self, method: str, request: Any) -> Any:
-        return await asyncio.to_thread(invoke, getattr(self._stub, method), request, timeout_s=60)
-
-    async def start(self, dataset_id: str, **fields: Any) -> Any:
-        request = pb.StartRunRequest(
-            **{"dataset_id": dataset_id, "architecture": "xresnet1d", "model_name": "tiny", **fields}
-        )
-        return (await self("StartRun", request)).run
-
-    async def watch(self, run_id: str, until: Callable[[Any], bool] = lambda run: False) -> list[Any]:
-        """Every state seen until the run has ended or the condition holds."""
-
-        def follow() -> list[Any]:
-            seen: list[Any] = []
-            for answer in stream(self._stub.WatchRun, pb.WatchRunRequest(run_id=run_id), timeout_s=300):
-                seen.append(answer.run)
-                if until(answer.run):
-                    break
-            return seen
-
-        return await asyncio.to_thread(follow)
-
-
 @pytest.fixture
 async def trainer(bus_config: BusConfig, store_config: StoreConfig, tmp_path: Path) -> AsyncIterator[Trainer]:
-    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     config = Config(bus=bus_config, store=store_config, work_dir=tmp_path / "work", cores=1)
-    service = asyncio.create_task(run(config, stop, port.set_result))
-    await asyncio.wait((service, port), return_when=asyncio.FIRST_COMPLETED)
-    if service.done():
-        service.result()
-    with open_channel(f"127.0.0.1:{port.result()}") as channel:
-        yield Trainer(channel)
-    stop.set()
-    await service
+    async with serving(config) as started:
+        yield started
 
 
 @pytest.fixture
 async def dataset_id(bus: Bus, store: ObjectStore, tmp_path: Path) -> str:
-    return await stored_dataset(bus, store, tmp_path / "made")
-
-
-async def stored_dataset(bus: Bus, store: ObjectStore, folder: Path, task: Task = Task.MULTI_LABEL) -> str:
-    made = secrets.token_hex(32)
-    write_dataset(folder, made, counts=(32, 16, 16), task=task)
-    for file in folder.iterdir():
-        await store.put_file(manifest_key(made).replace("manifest.json", file.name), file)
-    await put_dataset(bus, made, DatasetState.READY, task)
-    return made
-
-
-async def put_dataset(bus: Bus, dataset_id: str, state: DatasetState, task: Task = Task.MULTI_LABEL) -> None:
-    fact = DatasetFact(dataset_id=dataset_id, name="tiny", state=state, task=task, classes=CLASSES)
-    await bus.facts(DatasetFact).put(dataset_id, fact)
+    return await add_dataset(bus, store, tmp_path / "made")
 
 
 async def test_architectures_are_told(trainer: Trainer) -> None:
     told = (await trainer("ListArchitectures", pb.ListArchitecturesRequest())).architectures
-    assert [a.name for a in told] == list(network.architecture_keys())
+    assert [a.name for a in told] == list(architecture_keys())
     assert all(a.summary and a.parameters > 10_000 for a in told)
 
 
@@ -197,7 +141,7 @@ async def test_a_run_that_cannot_work_says_why(trainer: Trainer, bus: Bus) -> No
 async def test_numbers_are_learned_and_reported_in_their_own_unit(
     trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
 ) -> None:
-    numbers = await stored_dataset(bus, store, tmp_path / "numbers", Task.REGRESSION)
+    numbers = await add_dataset(bus, store, tmp_path / "numbers", Task.REGRESSION)
     options = run_pb2.TrainingOptions(max_epochs=12, patience=12, batch_size=8, learning_rate=0.01)
     started = await trainer.start(numbers, architecture="tiny_cnn", options=options)
     ended = (await trainer.watch(started.run_id))[-1]

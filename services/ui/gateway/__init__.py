@@ -53,6 +53,7 @@ from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
 from exchangeai.recording import MILLIVOLT
 from exchangeai.rpc.convert import measurements_from_proto
+from exchangeai.rpc.runs import run_from_proto
 from exchangeai.rpc.training_options import options_to_proto
 from exchangeai.v1 import (
     inference_service_pb2,
@@ -74,7 +75,6 @@ from services.ui.gateway.answers import (
     dataset_view,
     quality_view,
     recording_view,
-    run_view,
 )
 from services.ui.gateway.line import Line
 from services.ui.views import (
@@ -295,7 +295,7 @@ class Gateway:
     def runs(self) -> list[RunFact]:
         """All runs, newest first."""
         return [
-            run_view(r)
+            run_from_proto(r)
             for r in self._lines["trainer"]
             .call(self._trainer.ListRuns, training_service_pb2.ListRunsRequest())
             .runs
@@ -305,7 +305,7 @@ class Gateway:
         """One run as it stands now."""
         request = training_service_pb2.WatchRunRequest(run_id=run_id)
         for answer in self._lines["trainer"].stream(self._trainer.WatchRun, request, timeout_s=5):
-            return run_view(answer.run)
+            return run_from_proto(answer.run)
         raise NotFound("there is no such run; choose one from the table")
 
     def start_run(
@@ -327,7 +327,7 @@ class Gateway:
             request_key=request_key,
             options=options_to_proto(options),
         )
-        return run_view(self._lines["trainer"].call(self._trainer.StartRun, request).run)
+        return run_from_proto(self._lines["trainer"].call(self._trainer.StartRun, request).run)
 
     def cancel_run(self, run_id: str) -> None:
         """Stop a run after its checkpoint is saved."""

@@ -5,22 +5,16 @@ from __future__ import annotations
 from exchangeai.facts import (
     DatasetFact,
     DatasetState,
-    Epoch,
     JoinReport,
     PartSummary,
     RowProblem,
-    RunFact,
-    RunState,
     Task,
 )
 from exchangeai.measurements import LeadQuality, Quality, Verdict
-from exchangeai.rpc.convert import report_from_proto
-from exchangeai.rpc.training_options import options_from_proto
 from exchangeai.v1 import (
     dataset_pb2,
     measurements_pb2,
     recording_pb2,
-    run_pb2,
 )
 from services.ui.views import (
     RecordingView,
@@ -106,42 +100,6 @@ def dataset_view(d: dataset_pb2.Dataset) -> DatasetFact:
         progress=d.progress,
         error=d.error or None,
         created_at=d.created_at.ToMicroseconds() / 1e6,
-    )
-
-
-def run_view(r: run_pb2.Run) -> RunFact:
-    """A run."""
-    return RunFact(
-        run_id=r.run_id,
-        model_name=r.model_name,
-        dataset_id=r.dataset_id,
-        architecture=r.architecture,
-        state=RunState(_word(run_pb2.RunState.Name(r.state), "RUN_STATE_")),
-        options=options_from_proto(r.options),
-        base_model=r.base_model,
-        epochs=tuple(
-            Epoch(
-                epoch=e.epoch,
-                train_loss=e.train_loss,
-                validation_loss=e.validation_loss,
-                validation_macro_auroc=(
-                    e.validation_macro_auroc if e.HasField("validation_macro_auroc") else None
-                ),
-                seconds=e.seconds,
-                validation_error=e.validation_error if e.HasField("validation_error") else None,
-            )
-            for e in r.epochs
-        ),
-        best_epoch=r.best_epoch,
-        progress=r.progress,
-        eta_s=r.eta_s,
-        activity=r.activity,
-        error=r.error or None,
-        test=report_from_proto(r.test) if r.HasField("test") else None,
-        model_digest=r.model_digest or None,
-        model_version=r.model_version,
-        created_at=r.created_at.ToMicroseconds() / 1e6,
-        updated_at=r.updated_at.ToMicroseconds() / 1e6,
     )
 
 

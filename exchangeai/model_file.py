@@ -27,6 +27,7 @@ from exchangeai.errors import ContractViolation
 from exchangeai.facts import Task, TestReport
 from exchangeai.leads import STANDARD_12
 
+CARD_FILE = "card.md"
 MANIFEST_KEY = "exchangeai.manifest"
 MANIFEST_VERSION = 1
 INPUT = "ecg"
@@ -114,6 +115,16 @@ def model_digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def object_key(digest: str) -> str:
+    """Where the store keeps a model file."""
+    return f"models/{digest}.onnx"
+
+
+def card_prefix(digest: str) -> str:
+    """Where the store keeps what explains a model: `card.md` and its figures."""
+    return f"models/{digest}/"
+
+
 def pack_window(window: npt.NDArray[np.float32]) -> str:
     """Encode a golden window, float32 [12, 5000]."""
     return base64.b64encode(zlib.compress(np.ascontiguousarray(window, "<f4").tobytes(), 9)).decode()
@@ -177,4 +188,7 @@ def read_manifest(model: onnx.ModelProto) -> Manifest:
             raise ContractViolation(f"the model's manifest says {what} = {is_!r}; it must be {must!r}")
     if not manifest.classes:
         raise ContractViolation("the model's manifest names no classes")
+    held = manifest.conformal
+    if held is not None and not len(held.low) == len(held.high) == len(manifest.classes):
+        raise ContractViolation("the model's manifest has conformal bounds for other classes than its own")
     return manifest

@@ -13,9 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from exchangeai.model_file import CARD_FILE
 from models.ptbxl import build
 from services.trainer import recipe as recipes
-from services.trainer.job import CARD_FILE, MODEL_FILE, RESULT_FILE
+from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, RESULT_FILE
 
 HERE = Path(__file__).resolve().parent
 BESIDE = HERE.parents[1] / "shared" / "data" / "ptbxl-100hz"
@@ -59,14 +60,16 @@ def _make(name: str, source: Path, work: Path) -> int:
             *("--dataset", str(dataset), "--run-dir", str(out)),
         ]
         if recipe.base:
-            command += ["--base", str(HERE / f"{recipe.base}.onnx")]
+            command += ["--base", str(HERE / recipe.base / MODEL_FILE)]
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
         done = subprocess.run(command, env=environment, check=False)
         if done.returncode:
             return done.returncode
-    shutil.copyfile(out / MODEL_FILE, HERE / f"{name}.onnx")
-    shutil.copyfile(out / CARD_FILE, HERE / f"{name}.md")
-    print(f"{name}: {HERE.name}/{name}.onnx and its card are made", flush=True)
+    made = HERE / name
+    made.mkdir(exist_ok=True)
+    for file in (out / MODEL_FILE, out / CARD_FILE, *sorted(out.glob(f"*{FIGURE_SUFFIX}"))):
+        shutil.copyfile(file, made / file.name)
+    print(f"{name}: {HERE.name}/{name}/ has the model and its card", flush=True)
     return 0
 
 

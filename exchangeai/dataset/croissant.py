@@ -143,6 +143,7 @@ def _records(manifest: DatasetManifest, part: str) -> dict[str, Any]:
         ("label", label, f"{what}, in the order: {', '.join(manifest.classes)}", True),
         ("sex", "sc:Text", "F, M or null", False),
         ("age_years", "sc:Integer", "whole years, 90 for 90 and over, or null", False),
+        ("device_model", "sc:Text", "model of the electrocardiograph, or null", False),
     )
     return {
         "@type": "cr:RecordSet",

@@ -96,6 +96,7 @@ class Part:
     patient_keys: list[str]
     sex: list[str | None]
     age_years: list[int | None]
+    device_model: list[str | None]
     files: tuple[ShardFile, ...] = ()
     """The shards in the order of their rows."""
 
@@ -187,6 +188,7 @@ def open_part(
         patient_keys=_texts(batches, "patient_key"),
         sex=_texts(batches, "sex"),
         age_years=_texts(batches, "age_years"),
+        device_model=_texts(batches, "device_model"),
         files=tuple(files),
     )
 

@@ -8,6 +8,7 @@ last. A shard holds at most 1024 rows; a row is one window:
     uv_per_lsb     float32                      valid_samples  int32
     label          fixed_size_list<uint8>[C], or <float32>[C] for numeric targets, NaN = no value
     sex            utf8, null = unknown         age_years      int16, null = unknown
+    device_model   utf8, null = unknown
 
 Equal data give equal bytes. Any reader of Arrow (pyarrow, polars, DuckDB) opens a shard.
 """
@@ -54,6 +55,7 @@ class Row:
     """uint8 [C] of 0 and 1; float32 [C] when the task is regression"""
     sex: str | None = None
     age_years: int | None = None
+    device_model: str | None = None
 
 
 def label_dtype(task: Task) -> npt.DTypeLike:
@@ -82,6 +84,7 @@ def _columns(classes: int, task: Task, window: Any) -> list[Any]:
         pa.field("label", _fixed(label, classes), nullable=False),
         pa.field("sex", pa.utf8()),
         pa.field("age_years", pa.int16()),
+        pa.field("device_model", pa.utf8()),
     ]
 
 
@@ -168,5 +171,6 @@ def _batch(rows: Sequence[Row], wanted: Any) -> Any:
         pa.FixedSizeListArray.from_arrays(pa.array(labels), type=wanted.field("label").type),
         pa.array([x.sex for x in rows], pa.utf8()),
         pa.array([x.age_years for x in rows], pa.int16()),
+        pa.array([x.device_model for x in rows], pa.utf8()),
     ]
     return pa.record_batch(columns, schema=wanted)

@@ -28,7 +28,7 @@ from exchangeai.v1 import model_pb2 as exchangeai_dot_v1_dot_model__pb2
 from exchangeai.v1 import recording_pb2 as exchangeai_dot_v1_dot_recording__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%exchangeai/v1/inference_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a exchangeai/v1/measurements.proto\x1a\x19\x65xchangeai/v1/model.proto\x1a\x1d\x65xchangeai/v1/recording.proto\"\xe2\x01\n\x0ePredictRequest\x12\x1d\n\nmodel_name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\rmodel_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12-\n\x0crecording_id\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$H\x00\x12(\n\x05\x66iles\x18\x04 \x01(\x0b\x32\x17.exchangeai.v1.EcgFilesH\x00\x12*\n\x06tensor\x18\x05 \x01(\x0b\x32\x18.exchangeai.v1.EcgTensorH\x00\x42\x0c\n\x03\x65\x63g\x12\x05\xbaH\x02\x08\x01\"j\n\x08\x45\x63gFiles\x12\x31\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x16.exchangeai.v1.EcgFileB\n\xbaH\x07\x92\x01\x04\x08\x01\x10 \x12+\n\x07options\x18\x02 \x01(\x0b\x32\x1a.exchangeai.v1.ReadOptions\"4\n\x07\x45\x63gFile\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"P\n\tEcgTensor\x12\x19\n\x05shape\x18\x01 \x03(\x03\x42\n\xbaH\x07\x92\x01\x04\x08\x03\x10\x03\x12\x11\n\tvalues_mv\x18\x02 \x01(\x0c\x12\x15\n\rvalid_samples\x18\x03 \x03(\x05\"\xc3\x01\n\x0fPredictResponse\x12(\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x16.exchangeai.v1.Finding\x12.\n\x07windows\x18\x02 \x03(\x0b\x32\x1d.exchangeai.v1.WindowFindings\x12\'\n\x07quality\x18\x03 \x01(\x0b\x32\x16.exchangeai.v1.Quality\x12-\n\nprovenance\x18\x04 \x01(\x0b\x32\x19.exchangeai.v1.Provenance\"P\n\x07\x46inding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\x12\x11\n\tthreshold\x18\x03 \x01(\x01\x12\x0f\n\x07present\x18\x04 \x01(\x08\"K\n\x0eWindowFindings\x12\x0f\n\x07start_s\x18\x01 \x01(\x01\x12(\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x16.exchangeai.v1.Finding\"\xbc\x01\n\nProvenance\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x14\n\x0cinput_digest\x18\x04 \x01(\t\x12\x14\n\x0c\x63ode_version\x18\x05 \x01(\t\x12\x1d\n\x15preprocessing_version\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x0e\n\x06notice\x18\x08 \x01(\t\"\x13\n\x11ListModelsRequest\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.exchangeai.v1.Model\"c\n\x12ImportModelRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,62})?$\x12\x18\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\":\n\x13ImportModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.exchangeai.v1.Model\"H\n\x13\x41pproveModelRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\";\n\x14\x41pproveModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.exchangeai.v1.Model\"G\n\x12\x45xportModelRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"$\n\x13\x45xportModelResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\xb8\x03\n\x10InferenceService\x12H\n\x07Predict\x12\x1d.exchangeai.v1.PredictRequest\x1a\x1e.exchangeai.v1.PredictResponse\x12Q\n\nListModels\x12 .exchangeai.v1.ListModelsRequest\x1a!.exchangeai.v1.ListModelsResponse\x12V\n\x0bImportModel\x12!.exchangeai.v1.ImportModelRequest\x1a\".exchangeai.v1.ImportModelResponse(\x01\x12W\n\x0c\x41pproveModel\x12\".exchangeai.v1.ApproveModelRequest\x1a#.exchangeai.v1.ApproveModelResponse\x12V\n\x0b\x45xportModel\x12!.exchangeai.v1.ExportModelRequest\x1a\".exchangeai.v1.ExportModelResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%exchangeai/v1/inference_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a exchangeai/v1/measurements.proto\x1a\x19\x65xchangeai/v1/model.proto\x1a\x1d\x65xchangeai/v1/recording.proto\"\xe2\x01\n\x0ePredictRequest\x12\x1d\n\nmodel_name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\rmodel_version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12-\n\x0crecording_id\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$H\x00\x12(\n\x05\x66iles\x18\x04 \x01(\x0b\x32\x17.exchangeai.v1.EcgFilesH\x00\x12*\n\x06tensor\x18\x05 \x01(\x0b\x32\x18.exchangeai.v1.EcgTensorH\x00\x42\x0c\n\x03\x65\x63g\x12\x05\xbaH\x02\x08\x01\"j\n\x08\x45\x63gFiles\x12\x31\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x16.exchangeai.v1.EcgFileB\n\xbaH\x07\x92\x01\x04\x08\x01\x10 \x12+\n\x07options\x18\x02 \x01(\x0b\x32\x1a.exchangeai.v1.ReadOptions\"4\n\x07\x45\x63gFile\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"P\n\tEcgTensor\x12\x19\n\x05shape\x18\x01 \x03(\x03\x42\n\xbaH\x07\x92\x01\x04\x08\x03\x10\x03\x12\x11\n\tvalues_mv\x18\x02 \x01(\x0c\x12\x15\n\rvalid_samples\x18\x03 \x03(\x05\"\xc3\x01\n\x0fPredictResponse\x12(\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x16.exchangeai.v1.Finding\x12.\n\x07windows\x18\x02 \x03(\x0b\x32\x1d.exchangeai.v1.WindowFindings\x12\'\n\x07quality\x18\x03 \x01(\x0b\x32\x16.exchangeai.v1.Quality\x12-\n\nprovenance\x18\x04 \x01(\x0b\x32\x19.exchangeai.v1.Provenance\"\xa4\x01\n\x07\x46inding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\x12\x11\n\tthreshold\x18\x03 \x01(\x01\x12\x0f\n\x07present\x18\x04 \x01(\x08\x12\x12\n\x05value\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x07 \x01(\x01H\x02\x88\x01\x01\x42\x08\n\x06_valueB\x06\n\x04_lowB\x07\n\x05_high\"K\n\x0eWindowFindings\x12\x0f\n\x07start_s\x18\x01 \x01(\x01\x12(\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x16.exchangeai.v1.Finding\"\xbc\x01\n\nProvenance\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\x05\x12\x14\n\x0cmodel_digest\x18\x03 \x01(\t\x12\x14\n\x0cinput_digest\x18\x04 \x01(\t\x12\x14\n\x0c\x63ode_version\x18\x05 \x01(\t\x12\x1d\n\x15preprocessing_version\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x0e\n\x06notice\x18\x08 \x01(\t\"\x13\n\x11ListModelsRequest\":\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.exchangeai.v1.Model\"c\n\x12ImportModelRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,62})?$\x12\x18\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@\":\n\x13ImportModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.exchangeai.v1.Model\"H\n\x13\x41pproveModelRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\";\n\x14\x41pproveModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.exchangeai.v1.Model\"G\n\x12\x45xportModelRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"$\n\x13\x45xportModelResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"H\n\x13GetModelCardRequest\x12\x17\n\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x9b\x01\n\x14GetModelCardResponse\x12\x10\n\x08markdown\x18\x01 \x01(\t\x12\x41\n\x07\x66igures\x18\x02 \x03(\x0b\x32\x30.exchangeai.v1.GetModelCardResponse.FiguresEntry\x1a.\n\x0c\x46iguresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\x32\x91\x04\n\x10InferenceService\x12H\n\x07Predict\x12\x1d.exchangeai.v1.PredictRequest\x1a\x1e.exchangeai.v1.PredictResponse\x12Q\n\nListModels\x12 .exchangeai.v1.ListModelsRequest\x1a!.exchangeai.v1.ListModelsResponse\x12V\n\x0bImportModel\x12!.exchangeai.v1.ImportModelRequest\x1a\".exchangeai.v1.ImportModelResponse(\x01\x12W\n\x0c\x41pproveModel\x12\".exchangeai.v1.ApproveModelRequest\x1a#.exchangeai.v1.ApproveModelResponse\x12V\n\x0b\x45xportModel\x12!.exchangeai.v1.ExportModelRequest\x1a\".exchangeai.v1.ExportModelResponse0\x01\x12W\n\x0cGetModelCard\x12\".exchangeai.v1.GetModelCardRequest\x1a#.exchangeai.v1.GetModelCardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,6 +61,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_EXPORTMODELREQUEST'].fields_by_name['version']._loaded_options = None
   _globals['_EXPORTMODELREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_GETMODELCARDREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETMODELCARDREQUEST'].fields_by_name['name']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_GETMODELCARDREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_GETMODELCARDREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_GETMODELCARDRESPONSE_FIGURESENTRY']._loaded_options = None
+  _globals['_GETMODELCARDRESPONSE_FIGURESENTRY']._serialized_options = b'8\001'
   _globals['_PREDICTREQUEST']._serialized_start=178
   _globals['_PREDICTREQUEST']._serialized_end=404
   _globals['_ECGFILES']._serialized_start=406
@@ -71,28 +77,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ECGTENSOR']._serialized_end=648
   _globals['_PREDICTRESPONSE']._serialized_start=651
   _globals['_PREDICTRESPONSE']._serialized_end=846
-  _globals['_FINDING']._serialized_start=848
-  _globals['_FINDING']._serialized_end=928
-  _globals['_WINDOWFINDINGS']._serialized_start=930
-  _globals['_WINDOWFINDINGS']._serialized_end=1005
-  _globals['_PROVENANCE']._serialized_start=1008
-  _globals['_PROVENANCE']._serialized_end=1196
-  _globals['_LISTMODELSREQUEST']._serialized_start=1198
-  _globals['_LISTMODELSREQUEST']._serialized_end=1217
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1219
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1277
-  _globals['_IMPORTMODELREQUEST']._serialized_start=1279
-  _globals['_IMPORTMODELREQUEST']._serialized_end=1378
-  _globals['_IMPORTMODELRESPONSE']._serialized_start=1380
-  _globals['_IMPORTMODELRESPONSE']._serialized_end=1438
-  _globals['_APPROVEMODELREQUEST']._serialized_start=1440
-  _globals['_APPROVEMODELREQUEST']._serialized_end=1512
-  _globals['_APPROVEMODELRESPONSE']._serialized_start=1514
-  _globals['_APPROVEMODELRESPONSE']._serialized_end=1573
-  _globals['_EXPORTMODELREQUEST']._serialized_start=1575
-  _globals['_EXPORTMODELREQUEST']._serialized_end=1646
-  _globals['_EXPORTMODELRESPONSE']._serialized_start=1648
-  _globals['_EXPORTMODELRESPONSE']._serialized_end=1684
-  _globals['_INFERENCESERVICE']._serialized_start=1687
-  _globals['_INFERENCESERVICE']._serialized_end=2127
+  _globals['_FINDING']._serialized_start=849
+  _globals['_FINDING']._serialized_end=1013
+  _globals['_WINDOWFINDINGS']._serialized_start=1015
+  _globals['_WINDOWFINDINGS']._serialized_end=1090
+  _globals['_PROVENANCE']._serialized_start=1093
+  _globals['_PROVENANCE']._serialized_end=1281
+  _globals['_LISTMODELSREQUEST']._serialized_start=1283
+  _globals['_LISTMODELSREQUEST']._serialized_end=1302
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1304
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1362
+  _globals['_IMPORTMODELREQUEST']._serialized_start=1364
+  _globals['_IMPORTMODELREQUEST']._serialized_end=1463
+  _globals['_IMPORTMODELRESPONSE']._serialized_start=1465
+  _globals['_IMPORTMODELRESPONSE']._serialized_end=1523
+  _globals['_APPROVEMODELREQUEST']._serialized_start=1525
+  _globals['_APPROVEMODELREQUEST']._serialized_end=1597
+  _globals['_APPROVEMODELRESPONSE']._serialized_start=1599
+  _globals['_APPROVEMODELRESPONSE']._serialized_end=1658
+  _globals['_EXPORTMODELREQUEST']._serialized_start=1660
+  _globals['_EXPORTMODELREQUEST']._serialized_end=1731
+  _globals['_EXPORTMODELRESPONSE']._serialized_start=1733
+  _globals['_EXPORTMODELRESPONSE']._serialized_end=1769
+  _globals['_GETMODELCARDREQUEST']._serialized_start=1771
+  _globals['_GETMODELCARDREQUEST']._serialized_end=1843
+  _globals['_GETMODELCARDRESPONSE']._serialized_start=1846
+  _globals['_GETMODELCARDRESPONSE']._serialized_end=2001
+  _globals['_GETMODELCARDRESPONSE_FIGURESENTRY']._serialized_start=1955
+  _globals['_GETMODELCARDRESPONSE_FIGURESENTRY']._serialized_end=2001
+  _globals['_INFERENCESERVICE']._serialized_start=2004
+  _globals['_INFERENCESERVICE']._serialized_end=2533
 # @@protoc_insertion_point(module_scope)

@@ -63,16 +63,22 @@ class PredictResponse(_message.Message):
     def __init__(self, findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., windows: _Optional[_Iterable[_Union[WindowFindings, _Mapping]]] = ..., quality: _Optional[_Union[_measurements_pb2.Quality, _Mapping]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ...) -> None: ...
 
 class Finding(_message.Message):
-    __slots__ = ("name", "probability", "threshold", "present")
+    __slots__ = ("name", "probability", "threshold", "present", "value", "low", "high")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     PRESENT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
     name: str
     probability: float
     threshold: float
     present: bool
-    def __init__(self, name: _Optional[str] = ..., probability: _Optional[float] = ..., threshold: _Optional[float] = ..., present: _Optional[bool] = ...) -> None: ...
+    value: float
+    low: float
+    high: float
+    def __init__(self, name: _Optional[str] = ..., probability: _Optional[float] = ..., threshold: _Optional[float] = ..., present: _Optional[bool] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
 
 class WindowFindings(_message.Message):
     __slots__ = ("start_s", "findings")
@@ -153,3 +159,26 @@ class ExportModelResponse(_message.Message):
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     chunk: bytes
     def __init__(self, chunk: _Optional[bytes] = ...) -> None: ...
+
+class GetModelCardRequest(_message.Message):
+    __slots__ = ("name", "version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class GetModelCardResponse(_message.Message):
+    __slots__ = ("markdown", "figures")
+    class FiguresEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+    MARKDOWN_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
+    markdown: str
+    figures: _containers.ScalarMap[str, bytes]
+    def __init__(self, markdown: _Optional[str] = ..., figures: _Optional[_Mapping[str, bytes]] = ...) -> None: ...

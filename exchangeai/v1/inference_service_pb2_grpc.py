@@ -60,6 +60,11 @@ class InferenceServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportModelRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportModelResponse.FromString,
                 _registered_method=True)
+        self.GetModelCard = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/GetModelCard',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
@@ -101,6 +106,13 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModelCard(self, request, context):
+        """What a person must know before using a model. NOT_FOUND for one that came without.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +140,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.ExportModel,
                     request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportModelRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportModelResponse.SerializeToString,
+            ),
+            'GetModelCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelCard,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +283,33 @@ class InferenceService:
             '/exchangeai.v1.InferenceService/ExportModel',
             exchangeai_dot_v1_dot_inference__service__pb2.ExportModelRequest.SerializeToString,
             exchangeai_dot_v1_dot_inference__service__pb2.ExportModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/GetModelCard',
+            exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,7 +12,7 @@ from exchangeai.bus import Bus, FactIndex, Facts
 from exchangeai.errors import Conflict, ContractViolation, InvalidArgument, NotFound, ReaderCrashed, TooLarge
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
 from exchangeai.facts import ModelFact, ModelState
-from exchangeai.model_file import Manifest, model_digest
+from exchangeai.model_file import CARD_FILE, Manifest, card_prefix, model_digest, object_key
 from exchangeai.store import ObjectStore
 from services.inference.registry import Registry
 from services.inference.vetting import read_verdict
@@ -70,7 +70,7 @@ class Exchange:
             data = await self._receive(chunks)
             manifest = await self._vetted(data)
             digest = model_digest(data)
-            await self._store.put(f"models/{digest}.onnx", data)
+            await self._store.put(object_key(digest), data)
             return await self._quarantine(name, digest), manifest
 
     async def approve(self, name: str, version: int) -> tuple[ModelFact, Manifest]:
@@ -89,15 +89,31 @@ class Exchange:
 
     async def export(self, name: str, version: int = 0) -> AsyncIterator[bytes]:
         """The file's bytes in chunks of at most 1 MiB; version 0 is the newest. Raises NotFound."""
+        fact = self._fact(name, version)
+        data = await self._store.get(object_key(fact.digest))
+        for begin in range(0, len(data), CHUNK):
+            yield data[begin : begin + CHUNK]
+
+    async def card(self, name: str, version: int = 0) -> tuple[str, dict[str, bytes]]:
+        """(Markdown, figures by the names that it links to); version 0 is the newest. Raises NotFound."""
+        fact = self._fact(name, version)
+        prefix = card_prefix(fact.digest)
+        files = {
+            key.removeprefix(prefix): await self._store.get(key) for key in await self._store.list(prefix)
+        }
+        text = files.pop(CARD_FILE, None)
+        if text is None:
+            raise NotFound(f"the model {name!r} came without a card; its manifest says what is known of it")
+        return text.decode(), files
+
+    def _fact(self, name: str, version: int) -> ModelFact:
         versions = sorted(x.version for x in self._index.items.values() if x.name == name)
         if not versions:
             raise NotFound(f"there is no model named {name!r}; ListModels says which there are")
         fact = self._index.items.get(model_key(name, version or versions[-1]))
         if fact is None:
             raise NotFound(f"the model {name!r} has no version {version}")
-        data = await self._store.get(f"models/{fact.digest}.onnx")
-        for begin in range(0, len(data), CHUNK):
-            yield data[begin : begin + CHUNK]
+        return fact
 
     async def _vetted(self, data: bytes) -> Manifest:
         try:

@@ -42,12 +42,16 @@ class Ecg:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One class of a prediction."""
+    """One class of a prediction, or one number."""
 
     name: str
-    probability: float
-    threshold: float
-    present: bool
+    probability: float = 0.0
+    threshold: float = 0.0
+    present: bool = False
+    value: float | None = None
+    """What a model of numbers predicts; then it has no probability."""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +139,15 @@ class Predictor:
 
 
 def findings(probabilities_C: npt.NDArray[np.float64], manifest: Manifest) -> tuple[Finding, ...]:
-    """One finding for each class: against its threshold (multi-label) or the most probable (single-label)."""
+    """One finding for each class: against its threshold (multi-label) or the most probable (single-label).
+
+    Of a model of numbers: each with the bounds that its conformal sets give.
+    """
+    if manifest.task is Task.REGRESSION:
+        return tuple(
+            _number(x.name, float(v), manifest, i)
+            for i, (x, v) in enumerate(zip(manifest.classes, probabilities_C, strict=True))
+        )
     best = int(np.argmax(probabilities_C))
     return tuple(
         Finding(
@@ -146,6 +158,13 @@ def findings(probabilities_C: npt.NDArray[np.float64], manifest: Manifest) -> tu
         )
         for i, (x, p) in enumerate(zip(manifest.classes, probabilities_C, strict=True))
     )
+
+
+def _number(name: str, value: float, manifest: Manifest, index: int) -> Finding:
+    held = manifest.conformal
+    if held is None:
+        return Finding(name=name, value=value)
+    return Finding(name=name, value=value, low=value + held.low[index], high=value + held.high[index])
 
 
 def _used_windows(valid_samples: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exchangeai.bus import FactIndex
 from exchangeai.errors import ContractViolation, NotFound, NotReady
 from exchangeai.facts import ModelFact, ModelState
-from exchangeai.model_file import Manifest, model_digest
+from exchangeai.model_file import Manifest, model_digest, object_key
 from exchangeai.store import ObjectStore
 from services.inference.graph import inspect
 from services.inference.sessions import Session, reproduce_golden
@@ -177,7 +177,7 @@ class Registry:
     async def _load(self, key: str, fact: ModelFact) -> None:
         twin = next((x for x in self._loaded.values() if x.fact.digest == fact.digest), None)
         if twin is None:
-            data = await self._store.get(f"models/{fact.digest}.onnx")
+            data = await self._store.get(object_key(fact.digest))
             approved = fact.state is ModelState.APPROVED
             manifest, session = await asyncio.to_thread(_open, data, fact.digest, approved, self._threads)
         else:

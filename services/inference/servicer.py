@@ -81,6 +81,11 @@ class InferenceServicer(InferenceServiceServicer):
         async for chunk in self._exchange.export(request.name, request.version):
             yield pb.ExportModelResponse(chunk=chunk)
 
+    async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:
+        """Tell what a person must know of a model."""
+        text, figures = await self._exchange.card(request.name, request.version)
+        return pb.GetModelCardResponse(markdown=text, figures=figures)
+
     async def _ecg(self, request: pb.PredictRequest) -> Ecg:
         match request.WhichOneof("ecg"):
             case "recording_id":
@@ -104,7 +109,15 @@ def deadline_of(context: Any) -> float:
 
 def _findings(findings: Sequence[Finding]) -> list[pb.Finding]:
     return [
-        pb.Finding(name=x.name, probability=x.probability, threshold=x.threshold, present=x.present)
+        pb.Finding(
+            name=x.name,
+            probability=x.probability,
+            threshold=x.threshold,
+            present=x.present,
+            value=x.value,
+            low=x.low,
+            high=x.high,
+        )
         for x in findings
     ]
 

@@ -168,6 +168,7 @@ def _member(
         time_s=row.time_s,
         sex=recording.sex,
         age_years=recording.age_years,
+        device_model=recording.device_model,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     patient_key: str | None
     sex: Sex | None
     age_years: int | None
+    device_model: str | None
     same_signal_as: str | None
     error_reason: str | None
 
@@ -42,6 +44,7 @@ class StoredRecording(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     recording_id: str
     patient: Patient
+    device_model: str | None = None
     name_keys: tuple[str, ...] = ()
     same_signal_as: str | None = None
     error_reason: str | None = None
@@ -76,6 +79,7 @@ class KnownRecordings:
             patient_key=fact.patient.patient_key,
             sex=fact.patient.sex,
             age_years=fact.patient.age_years,
+            device_model=sys.intern(fact.device_model) if fact.device_model else None,
             same_signal_as=fact.same_signal_as,
             error_reason=fact.error_reason,
         )

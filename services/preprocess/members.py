@@ -46,6 +46,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     time_s: float | None = None
     sex: Sex | None = None
     age_years: int | None = None
+    device_model: str | None = None
 
 
 def one_each(members: Sequence[Member], repeated: Repeated, findings: Findings) -> list[Member]:

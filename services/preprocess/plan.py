@@ -127,4 +127,5 @@ def _requested(ordered: Iterable[tuple[str, Sequence[Member]]]) -> Iterator[Requ
                 values=tuple(None if math.isnan(v) else v for v in x.values) if x.values else (),
                 sex=x.sex,
                 age_years=x.age_years,
+                device_model=x.device_model,
             )

@@ -41,6 +41,7 @@ class RequestedRecording(msgspec.Struct, frozen=True, kw_only=True, array_like=T
     """Numeric targets; None = no value."""
     sex: Sex | None = None
     age_years: int | None = None
+    device_model: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

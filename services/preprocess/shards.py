@@ -160,6 +160,7 @@ class PartWriter:
                 label=label,
                 sex=x.sex,
                 age_years=x.age_years,
+                device_model=x.device_model,
             )
             last = i + 1 == len(windows)
             rows.append((row, place.index + last, 0 if last else i + 1))

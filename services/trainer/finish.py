@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
-from exchangeai.model_file import Manifest, ModelClass, TrainingData, model_digest
+from exchangeai.model_file import CARD_FILE, Manifest, ModelClass, TrainingData, model_digest
 from services.trainer.evaluation.card import card
+from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.evaluation.report import fix, report
 from services.trainer.export import export
-from services.trainer.job import CARD_FILE, MODEL_FILE, Job, Result, write_result
+from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Job, Result, write_result
 from services.trainer.latency import inference_ms
 from services.trainer.network import Network
 from services.trainer.report import Exporting, Finished, emit
@@ -59,7 +60,11 @@ def finish(
     data = export(network, job.task, fixed.temperature, described)
     digest = model_digest(data)
     (folder / MODEL_FILE).write_bytes(data)
-    (folder / CARD_FILE).write_text(card(described, digest, manifest, job.options), encoding="utf-8")
+    images: dict[str, str] = {}
+    for name, svg in figures(tested).items():
+        images[name] = f"{name}{FIGURE_SUFFIX}"
+        (folder / images[name]).write_bytes(svg)
+    (folder / CARD_FILE).write_text(card(described, digest, manifest, job.options, images), encoding="utf-8")
     write_scores(
         folder,
         RunScores(

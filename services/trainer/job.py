@@ -13,7 +13,7 @@ JOB_FILE = "job.json"
 CHECKPOINT_FILE = "checkpoint.pt"
 BASE_FILE = "base.onnx"
 MODEL_FILE = "model.onnx"
-CARD_FILE = "card.md"
+FIGURE_SUFFIX = ".svg"
 RESULT_FILE = "result.json"
 
 STOPPED = 75

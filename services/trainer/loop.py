@@ -179,6 +179,7 @@ def predict(net: nn.Module, part: Part, ranks: Ranks, beat: Callable[[], None]) 
         patients=part.patient_keys,
         sex=part.sex,
         age_years=part.age_years,
+        device_model=part.device_model,
     )
 
 

@@ -9,10 +9,9 @@ from exchangeai.bus import Bus
 from exchangeai.errors import Conflict, ContractViolation
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
 from exchangeai.facts import ModelFact, ModelState
-from exchangeai.model_file import model_digest
+from exchangeai.model_file import CARD_FILE, card_prefix, model_digest, object_key
 from exchangeai.store import ObjectStore
-from services.trainer.job import MODEL_FILE, Result
-from services.trainer.runs import model_key
+from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Result
 
 
 class Publisher:
@@ -29,7 +28,9 @@ class Publisher:
         data = (folder / MODEL_FILE).read_bytes()
         if model_digest(data) != result.digest:
             raise ContractViolation("the model file was changed after it had been exported")
-        await self._store.put(model_key(result.digest), data)
+        await self._store.put(object_key(result.digest), data)
+        for file in (folder / CARD_FILE, *sorted(folder.glob(f"*{FIGURE_SUFFIX}"))):
+            await self._store.put(card_prefix(result.digest) + file.name, file.read_bytes())
         version = await self._version(name, result.digest)
         await self._bus.publish(
             ModelPublished(name=name, version=version, digest=result.digest), dedup_id=f"{name}.{version}"

@@ -49,6 +49,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     task: Task
     labels: Labels
     base: str = ""
+    licence: str = ""
     options: TrainingOptions = field(default_factory=TrainingOptions)
 
 
@@ -63,6 +64,8 @@ class Recipe:
     labels: Labels
     base: str
     """The recipe whose model's weights it starts from; empty when from scratch."""
+    licence: str
+    """Of the model that comes out; what the data asks for is part of it."""
     options: TrainingOptions
 
 
@@ -93,6 +96,7 @@ def load(name: str) -> Recipe:
         task=read.task,
         labels=read.labels,
         base=read.base,
+        licence=read.licence,
         options=read.options,
     )
 
@@ -131,5 +135,6 @@ def prepare(recipe: Recipe, dataset: Path, out: Path, base: Path | None, code_ve
             options=recipe.options,
             base_digest=digest,
             code_version=code_version,
+            licence=recipe.licence,
         ),
     )

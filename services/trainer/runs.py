@@ -18,17 +18,11 @@ from exchangeai.facts import (
     ModelState,
     RunFact,
     RunState,
-    Task,
     TrainingOptions,
 )
-from exchangeai.model_file import parse_model, read_manifest
+from exchangeai.model_file import object_key, parse_model, read_manifest
 from exchangeai.store import ObjectStore
 from services.trainer.architectures import Architectures
-
-
-def model_key(digest: str) -> str:
-    """Where the store keeps a model file."""
-    return f"models/{digest}.onnx"
 
 
 def run_id_of(request_key: str) -> str:
@@ -205,13 +199,9 @@ class Runs:
             raise NotFound("there is no such data set; build it first")
         if dataset.value.state is not DatasetState.READY:
             raise NotReady(f"the data set is {dataset.value.state}; training needs one that is ready")
-        if dataset.value.task is Task.REGRESSION:
-            raise InvalidArgument(
-                "no architecture here learns numeric targets yet; choose a set with classes"
-            )
         if run.base_model:
             digest = self.base_fact(run.base_model).digest
-            manifest = read_manifest(parse_model(await self._store.get(model_key(digest))))
+            manifest = read_manifest(parse_model(await self._store.get(object_key(digest))))
             if manifest.architecture != run.architecture:
                 raise InvalidArgument(
                     "the base model has another architecture than the run; choose the same for both"

@@ -16,6 +16,7 @@ from exchangeai.dataset import manifest_key
 from exchangeai.errors import ContractViolation, ExchangeaiError, NotFound, Overloaded, Unavailable
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.facts import DatasetFact, RunFact, RunState, TestLooksFact
+from exchangeai.model_file import object_key
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import RUNS_ACTIVE
 from exchangeai.test_looks import record_test_look
@@ -26,7 +27,7 @@ from services.trainer.launchers import End, Launch, Launcher
 from services.trainer.publish import Publisher
 from services.trainer.report import Report
 from services.trainer.run_log import RunLogs, fold, read, tail
-from services.trainer.runs import Runs, announce, model_key
+from services.trainer.runs import Runs, announce
 from services.trainer.scores import SCORES_FILE, scores_key
 
 MOST_CRASHES = 5
@@ -183,7 +184,7 @@ class Worker:
         digest = ""
         if run.base_model:
             digest = self._runs.base_fact(run.base_model).digest
-            await self._store.get_file(model_key(digest), folder / BASE_FILE)
+            await self._store.get_file(object_key(digest), folder / BASE_FILE)
         write_job(
             folder,
             Job(

@@ -97,12 +97,15 @@ class ModelView:
 
 @dataclass(frozen=True, kw_only=True)
 class FindingView:
-    """One class of a prediction."""
+    """One class of a prediction, or one number with its 90 % bounds."""
 
     name: str
     probability: float
     threshold: float
     present: bool
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,7 @@ def rows(count: int, seed: int = 0) -> list[Row]:
             label=np.array([i % 2, 1, 0], np.uint8),
             sex="F",
             age_years=None if i % 3 else i,
+            device_model="Cart 1" if i % 4 else None,
         )
         for i in range(count)
     ]
@@ -121,6 +122,7 @@ def test_a_part_reads_back_over_all_shards(
     assert part.recording_ids == [x.recording_id for x in content]
     assert part.patient_keys == [x.patient_key for x in content]
     assert part.age_years == [x.age_years for x in content]
+    assert part.device_model == [x.device_model for x in content]
     millivolts = part.millivolts(np.array([1, 72]))
     assert millivolts.dtype == np.float32
     np.testing.assert_allclose(millivolts, windows[[1, 72]] * [[[0.002]], [[0.001]]], rtol=1e-6)

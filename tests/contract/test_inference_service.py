@@ -59,6 +59,24 @@ def model(service: Running) -> ModelFact:
     return service.publish(tiny_model(name="main"), "main")
 
 
+def test_a_card_is_served_with_its_figures_and_its_absence_said(
+    service: Running, stub: Any, model: ModelFact
+) -> None:
+    asked = pb.GetModelCardRequest(name=model.name)
+    with pytest.raises(NotFound, match="without a card"):
+        invoke(stub.GetModelCard, asked)
+
+    async def work(bus: Bus, store: ObjectStore) -> None:
+        await store.put(f"models/{model.digest}/card.md", b"# A model")
+        await store.put(f"models/{model.digest}/classes.svg", b"<svg/>")
+
+    service.behind(work)
+    answer = invoke(stub.GetModelCard, asked)
+    assert (answer.markdown, dict(answer.figures)) == ("# A model", {"classes.svg": b"<svg/>"})
+    with pytest.raises(NotFound, match="nobody"):
+        invoke(stub.GetModelCard, pb.GetModelCardRequest(name="nobody"))
+
+
 def _csv(seconds: float, seed: int = 0) -> bytes:
     window = synthetic_window(seed)
     signal = np.tile(window[:, :4800], (1, int(seconds * 500) // 4800 + 1))[:, : int(seconds * 500)]

@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,7 +134,7 @@ async def test_states_progress_and_log_are_told_live_and_kept(
 async def test_data_that_cannot_be_learnt_from_fail_the_run(
     trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
 ) -> None:
-    wrong: list[tuple[dict[str, object], str]] = [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"leaked": 3}, r"3 patients are .* \(train-patient-0 in train and test; train-patient-1 in"),
         ({"uniform": "train"}, "the training part has one class only"),
         ({"uniform": "validation"}, "the validation part has one class only"),

@@ -11,7 +11,7 @@ import pytest
 from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound, NotReady
-from exchangeai.facts import DatasetState, ModelFact, ModelState
+from exchangeai.facts import DatasetState, ModelFact, ModelState, Task
 from exchangeai.model_file import model_digest, parse_model, read_manifest
 from exchangeai.store import ObjectStore
 from exchangeai.v1 import run_pb2
@@ -47,7 +47,7 @@ async def test_architectures_are_told(trainer: Trainer) -> None:
 async def test_what_cannot_be_trained_is_refused(trainer: Trainer, bus: Bus, dataset_id: str) -> None:
     with pytest.raises(NotFound, match="data set"):
         await trainer.start("f" * 64)
-    with pytest.raises(NotFound, match="tiny_cnn"):
+    with pytest.raises(NotFound, match="inception_time"):
         await trainer.start(dataset_id, architecture="perceptron")
     with pytest.raises(NotFound, match="base model"):
         await trainer.start(dataset_id, base_model="absent")
@@ -88,6 +88,9 @@ async def test_runs_publish_versions_and_build_on_each_other(
     assert model_digest(data) == ended.model_digest
     manifest = read_manifest(parse_model(data))
     assert manifest.parent_digest == ""
+    card = (await store.get(f"models/{ended.model_digest}/card.md")).decode()
+    assert f"digest: sha256:{ended.model_digest}" in card
+    assert b"<svg" in await store.get(f"models/{ended.model_digest}/reliability.svg")
     fact = await bus.facts(ModelFact).get("tiny.1")
     assert fact is not None
     assert (fact.value.digest, fact.value.state) == (ended.model_digest, ModelState.APPROVED)
@@ -132,3 +135,21 @@ async def test_a_run_that_cannot_work_says_why(trainer: Trainer, bus: Bus) -> No
     assert ended.state == run_pb2.RUN_STATE_FAILED
     assert ended.error
     assert not ended.model_digest
+
+
+@pytest.mark.slow
+async def test_numbers_are_learned_and_reported_in_their_own_unit(
+    trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
+) -> None:
+    numbers = await add_dataset(bus, store, tmp_path / "numbers", Task.REGRESSION)
+    options = run_pb2.TrainingOptions(max_epochs=12, patience=12, batch_size=8, learning_rate=0.01)
+    started = await trainer.start(numbers, architecture="tiny_cnn", options=options)
+    ended = (await trainer.watch(started.run_id))[-1]
+    assert ended.state == run_pb2.RUN_STATE_SUCCEEDED, ended.error
+    assert not ended.test.classes
+    tall, fast = ended.test.targets
+    assert (tall.name, tall.recordings, fast.recordings) == ("TALL", 13, 16)
+    assert tall.mean_absolute_error.value < 0.4  # 0.5 is what the mean of 0 and 1 reaches
+    manifest = read_manifest(parse_model(await store.get(f"models/{ended.model_digest}.onnx")))
+    assert manifest.conformal is not None
+    assert manifest.conformal.low[0] < 0 < manifest.conformal.high[0]

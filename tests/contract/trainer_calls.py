@@ -84,19 +84,19 @@ async def serving(config: Config) -> AsyncIterator[Trainer]:
     await service
 
 
-async def add_dataset(bus: Bus, store: ObjectStore, folder: Path, **made_so: Any) -> str:
+async def add_dataset(
+    bus: Bus, store: ObjectStore, folder: Path, task: Task = Task.MULTI_LABEL, **made_so: Any
+) -> str:
     """A ready data set of 64 recordings, made as `write_dataset` is told; returns its id."""
     made = secrets.token_hex(32)
-    write_dataset(folder, made, counts=(32, 16, 16), **made_so)
+    write_dataset(folder, made, counts=(32, 16, 16), task=task, **made_so)
     for file in folder.iterdir():
         await store.put_file(manifest_key(made).replace("manifest.json", file.name), file)
-    await put_dataset(bus, made, DatasetState.READY)
+    await put_dataset(bus, made, DatasetState.READY, task)
     return made
 
 
-async def put_dataset(bus: Bus, dataset_id: str, state: DatasetState) -> None:
+async def put_dataset(bus: Bus, dataset_id: str, state: DatasetState, task: Task = Task.MULTI_LABEL) -> None:
     """The fact alone."""
-    fact = DatasetFact(
-        dataset_id=dataset_id, name="tiny", state=state, task=Task.MULTI_LABEL, classes=CLASSES
-    )
+    fact = DatasetFact(dataset_id=dataset_id, name="tiny", state=state, task=task, classes=CLASSES)
     await bus.facts(DatasetFact).put(dataset_id, fact)

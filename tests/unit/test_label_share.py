@@ -34,6 +34,7 @@ def part(patients: int = 1000, task: Task = Task.MULTI_LABEL) -> Part:
         patient_keys=[f"p{i // 2}" for i in range(windows)],
         sex=[None] * windows,
         age_years=[None] * windows,
+        device_model=[None] * windows,
     )
 
 

@@ -6,7 +6,7 @@ The sections follow Mitchell et al. 2019, the front matter what model hubs read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from exchangeai.dataset import DatasetManifest
 from exchangeai.facts import Estimate, Task, TestReport, TrainingOptions
@@ -19,8 +19,17 @@ _TASKS = {
 }
 
 
-def card(model: Manifest, digest: str, data: DatasetManifest, options: TrainingOptions | None = None) -> str:
-    """The card of a model that was trained on a data set and tested as its manifest says."""
+def card(
+    model: Manifest,
+    digest: str,
+    data: DatasetManifest,
+    options: TrainingOptions | None = None,
+    images: Mapping[str, str] | None = None,
+) -> str:
+    """The card of a model that was trained on a data set and tested as its manifest says.
+
+    `images` tells where the figures lie, by their names in `figures`.
+    """
     test = model.test
     parts = [
         _front(model, digest, data),
@@ -30,9 +39,26 @@ def card(model: Manifest, digest: str, data: DatasetManifest, options: TrainingO
         _learned(model, data, options),
     ]
     if test is not None:
-        parts += [_measured(test), _groups(test), _trust(model, test)]
-    parts.append(_limits(model, test))
+        coverage = model.conformal.coverage if model.conformal else None
+        parts += [*_judged(test, coverage, images or {})]
+    parts.append(_limits(test))
     return "\n\n".join(parts) + "\n"
+
+
+def sheet(name: str, digest: str, data: DatasetManifest, test: TestReport, images: Mapping[str, str]) -> str:
+    """The report of a model on some data set, for people; see `card`."""
+    head = f"# {name} on {data.name}\n\nModel `{digest[:12]}`, data set `{data.dataset_id[:12]}`."
+    return "\n\n".join([head, *_judged(test, None, images), _limits(test)]) + "\n"
+
+
+def _judged(test: TestReport, coverage: float | None, images: Mapping[str, str]) -> Iterator[str]:
+    for section, shown in (
+        (_measured(test), ("classes", "confusion")),
+        (_groups(test), ("subgroups",)),
+        (_trust(test, coverage), ("reliability",)),
+    ):
+        yield section
+        yield from (f"![{name}]({images[name]})" for name in shown if name in images)
 
 
 def _front(model: Manifest, digest: str, data: DatasetManifest) -> str:
@@ -133,23 +159,23 @@ def _groups(test: TestReport) -> str:
     return f"## Subgroups\n\n{_table(('by', 'group', 'recordings', 'patients', what), rows)}"
 
 
-def _trust(model: Manifest, test: TestReport) -> str:
+def _trust(test: TestReport, coverage: float | None) -> str:
     said = ["## Calibration\n"]
     if test.brier is not None and test.calibration_error is not None:
         said.append(
-            f"Temperature {model.temperature:.3g}, in the graph. Brier score {test.brier:.4f}, expected "
-            f"calibration error {test.calibration_error:.4f}, means over classes."
+            f"Brier score {test.brier:.4f}, expected calibration error {test.calibration_error:.4f} (means "
+            "over classes), with the temperature that was fitted on validation."
         )
-    if model.conformal is not None and test.coverage.value is not None:
+    if test.coverage.value is not None:
         size = "" if test.set_size is None else f", of {test.set_size:.2f} classes on average"
         said.append(
-            f"Conformal sets that were to hold the truth in {model.conformal.coverage:.0%} hold it in "
-            f"{test.coverage.value:.1%}{size}."
+            f"Conformal sets{'' if coverage is None else f' that were to hold the truth in {coverage:.0%}'} "
+            f"hold the truth in {test.coverage.value:.1%}{size}."
         )
     return "\n".join(said)
 
 
-def _limits(model: Manifest, test: TestReport | None) -> str:
+def _limits(test: TestReport | None) -> str:
     said = [
         "## Limits\n",
         "- What it learned from one source need not hold at another: test it on your own recordings first.",

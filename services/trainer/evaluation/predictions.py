@@ -28,6 +28,7 @@ class Predictions:
     patients: Sequence[str]
     sex: Sequence[str | None] = ()
     age_years: Sequence[int | None] = ()
+    device_model: Sequence[str | None] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Scores:
     recordings: Sequence[str] = ()
     sex: Sequence[str | None] = ()
     age_years: Sequence[int | None] = ()
+    device_model: Sequence[str | None] = ()
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Scores:
         """Only the chosen recordings, bool [N]."""
@@ -52,7 +54,7 @@ class Scores:
         )
 
 
-_SEQUENCES = ("patients", "recordings", "sex", "age_years")
+_SEQUENCES = ("patients", "recordings", "sex", "age_years", "device_model")
 
 
 def probabilities(logits: Floats, task: Task, temperature: float) -> Floats:

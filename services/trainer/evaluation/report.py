@@ -6,7 +6,7 @@ Shapes: D draws, N recordings, C classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,21 @@ class Fixed:
     specific: tuple[float, ...] = ()
     """From which 90 % of the negatives are passed."""
     conformal: Conformal | None = None
+
+    def of(self, classes: Sequence[int]) -> Fixed:
+        """The same for some of the classes, by index."""
+
+        def some(values: Sequence[float]) -> tuple[float, ...]:
+            return tuple(values[c] for c in classes) if values else ()
+
+        held = self.conformal
+        return replace(
+            self,
+            thresholds=some(self.thresholds),
+            sensitive=some(self.sensitive),
+            specific=some(self.specific),
+            conformal=held and replace(held, low=some(held.low), high=some(held.high)),
+        )
 
 
 def fix(validation: Predictions, task: Task) -> Fixed:
@@ -175,7 +190,7 @@ _NAMES = (
 def decisions(p: Floats, fixed: Fixed, task: Task) -> Bits:
     """What is said to hold: all at or above their thresholds, or of a single label the most probable."""
     if task is Task.SINGLE_LABEL:
-        return np.asarray(np.arange(p.shape[1]) == p.argmax(axis=1, keepdims=True), np.bool_)
+        return np.eye(p.shape[1], dtype=np.bool_)[p.argmax(axis=1)]
     return np.asarray(p >= np.array(fixed.thresholds), np.bool_)
 
 

@@ -1,4 +1,4 @@
-"""The score of some of the recordings: by sex and by age. Devices are not told in data sets.
+"""The score of some of the recordings: by sex, by age and by the device that recorded them.
 
 A group of fewer than 20 patients is left out: its interval would say nothing, and it could point at persons.
 """
@@ -36,6 +36,8 @@ def _groups(scores: Scores) -> Iterator[tuple[str, str, list[bool]]]:
     for code, name in (("F", "female"), ("M", "male")):
         if scores.sex:
             yield "sex", name, [x == code for x in scores.sex]
+    for model in sorted({x for x in scores.device_model if x}):
+        yield "device", model, [x == model for x in scores.device_model]
     for low, high, name in AGES:
         if scores.age_years:
             yield "age", name, _where(scores.age_years, lambda x, a=low, b=high: a <= x <= b)

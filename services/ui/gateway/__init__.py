@@ -216,7 +216,15 @@ class Gateway:
         origin = answer.provenance
         return PredictionView(
             findings=tuple(
-                FindingView(name=f.name, probability=f.probability, threshold=f.threshold, present=f.present)
+                FindingView(
+                    name=f.name,
+                    probability=f.probability,
+                    threshold=f.threshold,
+                    present=f.present,
+                    value=f.value if f.HasField("value") else None,
+                    low=f.low if f.HasField("low") else None,
+                    high=f.high if f.HasField("high") else None,
+                )
                 for f in answer.findings
             ),
             quality=quality_view(answer.quality),

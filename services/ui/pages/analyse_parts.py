@@ -162,34 +162,47 @@ def findings(p: PredictionView) -> Any:
             *[html.P(x, className="reason") for x in p.quality.reasons],
         ]
     else:
-        body = [
-            html.Div(
-                className="finding" + (" present" if f.present else ""),
-                children=[
-                    html.Span(f.name, className="finding-name"),
-                    html.Span(number(f.probability, _digits(f)), className="finding-value"),
-                    html.Div(
-                        className="bar",
-                        children=[
-                            html.Div(className="bar-fill", style={"width": f"{100 * f.probability:.1f}%"}),
-                            html.Div(className="bar-tick", style={"left": f"{100 * f.threshold:.1f}%"}),
-                        ],
-                    ),
-                    html.Span(
-                        ("above" if f.probability >= f.threshold else "below")
-                        + f" threshold {number(f.threshold, _digits(f))}"
-                        + (" · most probable" if f.present and f.probability < f.threshold else ""),
-                        className="finding-verdict",
-                    ),
-                ],
-            )
-            for f in p.findings
-        ]
+        body = [_finding(f) if f.value is None else _predicted(f, f.value) for f in p.findings]
     origin = (
         f"{p.model} · model {p.model_digest[:12]} · input {p.input_digest[:12]} · "
         f"code {p.code_version} · request {p.request_id}"
     )
     return html.Div([*body, html.P(origin, className="provenance", id="provenance")], id="finding-list")
+
+
+def _finding(f: FindingView) -> Any:
+    return html.Div(
+        className="finding" + (" present" if f.present else ""),
+        children=[
+            html.Span(f.name, className="finding-name"),
+            html.Span(number(f.probability, _digits(f)), className="finding-value"),
+            html.Div(
+                className="bar",
+                children=[
+                    html.Div(className="bar-fill", style={"width": f"{100 * f.probability:.1f}%"}),
+                    html.Div(className="bar-tick", style={"left": f"{100 * f.threshold:.1f}%"}),
+                ],
+            ),
+            html.Span(
+                ("above" if f.probability >= f.threshold else "below")
+                + f" threshold {number(f.threshold, _digits(f))}"
+                + (" · most probable" if f.present and f.probability < f.threshold else ""),
+                className="finding-verdict",
+            ),
+        ],
+    )
+
+
+def _predicted(f: FindingView, value: float) -> Any:
+    bounds = "" if f.low is None or f.high is None else f"90 % between {number(f.low)} and {number(f.high)}"
+    return html.Div(
+        className="finding",
+        children=[
+            html.Span(f.name, className="finding-name"),
+            html.Span(number(value), className="finding-value"),
+            html.Span(bounds, className="finding-verdict"),
+        ],
+    )
 
 
 def _digits(f: FindingView) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from exchangeai.errors import ContractViolation, Overloaded, TooLarge
 from exchangeai.facts import ModelFact, ModelState, Task
 from exchangeai.measurements import Quality, Verdict
-from exchangeai.model_file import OUTPUTS, model_digest
+from exchangeai.model_file import OUTPUTS, Conformal, ModelClass, model_digest
 from exchangeai.testing.models import synthetic_window, tiny_model
 from services.inference import tensors
 from services.inference.predict import BATCH, Ecg, Predictor, findings
@@ -127,3 +128,18 @@ def test_tensors_are_judged_like_recordings() -> None:
     assert assess_tensor(np.zeros((1, 12, 5000), np.float32), full).verdict is Verdict.NOT_ANALYSABLE
     assert assess_tensor(synthetic_window()[None] * 1000, full).verdict is Verdict.NOT_ANALYSABLE
     assert assess_tensor(synthetic_window()[None], full * 0).verdict is Verdict.NOT_ANALYSABLE
+
+
+def test_numbers_come_with_the_bounds_of_the_manifest_and_without_probabilities() -> None:
+    manifest = replace(
+        _loaded().manifest,
+        task=Task.REGRESSION,
+        classes=(ModelClass(name="QTc", threshold=0.0), ModelClass(name="age", threshold=0.0)),
+        conformal=Conformal(coverage=0.9, low=(-20.0, -8.0), high=(25.0, 9.0)),
+    )
+    qtc, age = findings(np.array([420.0, 60.0]), manifest)
+    assert (qtc.value, qtc.low, qtc.high) == (420.0, 400.0, 445.0)
+    assert (age.value, age.low, age.high) == (60.0, 52.0, 69.0)
+    assert (qtc.probability, qtc.present) == (0.0, False)
+    bare = findings(np.array([420.0, 60.0]), replace(manifest, conformal=None))[0]
+    assert (bare.value, bare.low, bare.high) == (420.0, None, None)

@@ -22,6 +22,7 @@ def recording(number: int, *names: str, patient: str | None = None) -> Recording
         recording_id=f"{number:064x}",
         name_keys=tuple(KEYS.name(x) for x in names),
         patient=Patient(patient_key=patient, sex="F", age_years=50),
+        device_model="Cart 1",
     )
 
 
@@ -54,6 +55,7 @@ def test_stored_facts_are_taken_replaced_and_forgotten() -> None:
     assert not known.named("a")
     assert [x.recording_id for x in known.named("c")] == [f"{1:064x}"]
     assert [x.sex for x in known.of_patient("77")] == ["F"]
+    assert [x.device_model for x in known.of_patient("77")] == ["Cart 1"]
     known.take(f"{2:064x}", None)
     assert not known.named("b.dcm")
     assert not known.named(f"{2:064x}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TextIO
 
+from exchangeai.durations import as_time
 from exchangeai.errors import ExchangeaiError, Overloaded, Unavailable
 from exchangeai.formats import ReadOptions, members_of
 from exchangeai.import_report import OUTCOMES, REFUSED, Report, Row, names_as_text
@@ -178,7 +179,7 @@ class Progress:
         total = max(done, self._sources.total_files)
         rate = self.sent_files / max(elapsed_s, 1e-3)
         left_s = (total - done) / rate if rate else None
-        left = "" if left_s is None else f", {_as_time(left_s)} left"
+        left = "" if left_s is None else f", {as_time(left_s)} left"
         return (
             f"import  {done} of {total} files, {rate:.0f} files/s{left}, "
             f"{self._report.counts[REFUSED]} refused so far"
@@ -282,9 +283,3 @@ def _summarise(report: Report) -> None:
     print(f"{report.counts.total()} records: {counts}")
     for reason, count in report.reasons.most_common():
         print(f"  refused, {reason}: {count}")
-
-
-def _as_time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
+from exchangeai.errors import InvalidArgument
 from exchangeai.facts import Method, Precision, TrainingOptions
 from exchangeai.v1 import run_pb2
 
@@ -70,3 +75,15 @@ def options_from_proto(
         ),
         label_share=stated("label_share"),
     )
+
+
+def stated_options(stated: Mapping[str, object]) -> TrainingOptions:
+    """Options from what a person stated, by the names of their fields; None and empty text mean the default.
+
+    Raises InvalidArgument for what cannot be such an option; whether its value is in range the service says.
+    """
+    given = {name: value for name, value in stated.items() if value is not None and value != ""}
+    try:
+        return msgspec.convert(given, TrainingOptions, strict=False)
+    except msgspec.ValidationError as e:
+        raise InvalidArgument(f"a training option makes no sense: {e}") from e

@@ -95,12 +95,13 @@ async def _evaluate(options: argparse.Namespace) -> str:
                 data = file.read_bytes()
             else:
                 data = await asyncio.to_thread(store.get, object_key(await _digest(bus, options.model)))
-            if not (folder / MANIFEST_FILE).is_file():
+            if (folder / MANIFEST_FILE).is_file():
+                manifest = decode_manifest((folder / MANIFEST_FILE).read_bytes())
+            else:
                 if await bus.facts(DatasetFact).get(options.dataset) is None:
                     raise NotFound(f"there is no data set {options.dataset!r}, neither a folder nor an id")
                 folder = Path(scratch)
-                await asyncio.to_thread(download, store, options.dataset, folder)
-            manifest = decode_manifest((folder / MANIFEST_FILE).read_bytes())
+                manifest = await asyncio.to_thread(download, store, options.dataset, folder)
             looks = None
             if options.part == "test":
                 by = model_digest(data)
@@ -140,7 +141,7 @@ def _write(
     (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(told)))
     text = sheet(subject.name, model_digest(data), manifest, told, {x: f"{x}.svg" for x in drawn})
     (out / "report.md").write_text(text, encoding="utf-8")
-    seen = "" if looks is None else f"; this test part was looked at {looks} times"
+    seen = "" if looks is None else f"; looks at this test part so far: {looks}"
     return f"{out}/report.md and report.json are written{seen}"
 
 

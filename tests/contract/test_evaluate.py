@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -11,15 +12,19 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from exchangeai.bus import Bus
+from exchangeai.config import BusConfig, StoreConfig, to_env
 from exchangeai.dataset import decode_manifest, open_part
-from exchangeai.facts import Task, TestReport
+from exchangeai.facts import ModelFact, ModelState, Task, TestReport
 from exchangeai.leads import STANDARD_12
-from exchangeai.model_file import Manifest, ModelClass, TrainingData
+from exchangeai.model_file import Manifest, ModelClass, TrainingData, model_digest, object_key
+from exchangeai.store import ObjectStore
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.trainer import network
 from services.trainer.evaluate import main
 from services.trainer.evaluation import onnx_file
 from services.trainer.export import export
+from tests.contract.trainer_calls import add_dataset
 
 DATASET_ID = "ab" * 32
 TASK = Task.MULTI_LABEL
@@ -118,6 +123,46 @@ def test_foreign_model_is_brought_its_own_rate_leads_unit_and_layout(
     logits = run(window)
     assert logits[0, 0] == pytest.approx(0.02 * 250 - 2, abs=0.02)
     assert logits[0, 1] == pytest.approx(0, abs=1e-6)
+
+
+async def test_models_and_data_sets_of_a_platform_are_found_and_the_look_is_counted(
+    own: Path,
+    bus: Bus,
+    store: ObjectStore,
+    bus_config: BusConfig,
+    store_config: StoreConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in {
+        **to_env(bus_config, "EXCHANGEAI_BUS_"),
+        **to_env(store_config, "EXCHANGEAI_STORE_"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    dataset_id = await add_dataset(bus, store, tmp_path / "made")
+    digest = model_digest(own.read_bytes())
+    await store.put(object_key(digest), own.read_bytes())
+    for version, content in ((1, "00" * 32), (2, digest)):
+        fact = ModelFact(
+            name="fresh", version=version, digest=content, state=ModelState.APPROVED, origin="here"
+        )
+        await bus.facts(ModelFact).put(f"fresh.{version}", fact)
+
+    async def run(model: str, dataset: str) -> int:
+        arguments = ["--model", model, "--dataset", dataset, "--out", str(tmp_path / "out")]
+        return await asyncio.to_thread(main, arguments)
+
+    assert await run("fresh", dataset_id) == 0
+    assert await run("fresh:2", dataset_id) == 0
+    assert "so far: 1" in capsys.readouterr().out
+    assert told(tmp_path / "out").recordings == 16
+    for model, dataset, reason in (
+        ("fresh:3", dataset_id, "no model 'fresh:3'"),
+        ("fresh", "ef" * 32, "no data set"),
+    ):
+        assert await run(model, dataset) == 2
+        assert reason in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

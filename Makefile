@@ -50,6 +50,7 @@ model-ptbxl: $(VENV)/.run ## make the models of PTB-XL in models/ again (EXCHANG
 
 bench-train: $(VENV)/.run ## measure the trainer against a bare PyTorch loop
 	$(BIN)/python -m benchmarks.bench_train
+	$(BIN)/python -m benchmarks.bench_train --architecture s4d --bf16
 
 bench: $(VENV)/.run ## measure the pipeline: recordings a second, share of time by stage
 	$(BIN)/python -m benchmarks.bench_pipeline

@@ -4,9 +4,10 @@ Each figure is the median of three rounds, each in a process of its own, taken i
 the machine's load meets all alike. `bare` is the shortest loop that trains the same network with the same
 optimiser on float32 windows in memory; `ours` is the trainer's own loop on shards, with augmentations, moving
 average, gradient clipping and checkpoints; `ranks` are two processes of one thread (gloo) against one of one
-thread. On a GPU bfloat16 and compilation are measured as well. Prints JSON.
+thread. With --bf16, or on a GPU, bfloat16 and compilation are measured as well: on a CPU it pays where the
+processor has matrix units and the network is made of matrix products. Prints JSON.
 
-    python -m benchmarks.bench_train [--architecture NAME]
+    python -m benchmarks.bench_train [--architecture NAME] [--bf16]
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main() -> None:
     """Measure all, or be one measurement's process."""
     parser = argparse.ArgumentParser(prog="bench_train", description=__doc__)
     parser.add_argument("--architecture", default="xresnet1d-18")
+    parser.add_argument("--bf16", action="store_true", help="measure bfloat16 and compilation too")
     parser.add_argument("--mode", default="", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -56,7 +58,7 @@ def main() -> None:
             print(json.dumps(measured), flush=True)
         return
     modes = {"bare": 1, "ours": 1, "ours-one-thread": 1, "ours-ranks": 2}
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() or chosen.bf16:
         modes = {"bare": 1, "ours": 1, "bare-bf16": 1, "ours-bf16": 1, "ours-bf16-compile": 1}
     with tempfile.TemporaryDirectory(prefix="exchangeai-bench-") as folder:
         write_dataset(Path(folder), DATASET, counts=(WINDOWS, 32, 32))
@@ -69,7 +71,8 @@ def main() -> None:
     result = {
         "benchmark": "train",
         **about(),
-        "command": f"python -m benchmarks.bench_train --architecture {chosen.architecture}",
+        "command": f"python -m benchmarks.bench_train --architecture {chosen.architecture}"
+        + " --bf16" * chosen.bf16,
         "median": middle,
         "ours_to_bare": rates["ours"] / rates["bare"],
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import msgspec
 
 from exchangeai.facts import Epoch
+
+log = logging.getLogger(__name__)
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="activity"):
@@ -85,9 +88,11 @@ Report = (
 
 
 def emit(report: Report) -> None:
-    """Tell it."""
+    """Tell it, and write it into the log in words."""
     sys.stdout.write(encode(report).decode() + "\n")
     sys.stdout.flush()
+    if said := words(report):
+        log.info(said)
 
 
 def encode(report: Report) -> bytes:

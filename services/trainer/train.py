@@ -49,7 +49,7 @@ from services.trainer.job import (
 from services.trainer.loop import StopRequested, predict, train
 from services.trainer.network import Network
 from services.trainer.ranks import joined, peers_lost
-from services.trainer.report import Activity, Alive, Failed, Interrupted, Report, Stopped, emit, words
+from services.trainer.report import Activity, Alive, Failed, Interrupted, Report, Stopped, emit
 from services.trainer.soundness import require_sound
 from services.trainer.tensors import seed_all
 
@@ -68,8 +68,6 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         def tell(report: Report) -> None:
             if ranks.first:
                 emit(report)
-                if said := words(report):
-                    log.info(said)
 
         tell(Activity(text="Fetching the data set"))
         if ranks.local_rank == 0 and store is not None:
@@ -167,7 +165,7 @@ def main(arguments: list[str]) -> int:
     rank = os.environ.get("RANK", "0")
     own = f"%(asctime)s rank {rank}: %(message)s"
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=own)
-    log.setLevel(logging.INFO)
+    logging.getLogger("services.trainer").setLevel(logging.INFO)
     # No Event: its lock is not one that a handler may take while the code that it interrupts holds it.
     received: list[int] = []
 

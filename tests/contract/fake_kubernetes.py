@@ -31,6 +31,11 @@ NAMESPACE = "ecg"
 RESTART_PAUSE_S = 0.3
 """Kubernetes waits 10 s and longer."""
 QUANTITY = re.compile(r"\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+ROLE = {
+    *(("create", "jobs"), ("get", "jobs"), ("delete", "jobs"), ("create", "services")),
+    *(("get", "pods"), ("list", "pods"), ("get", "pods/log")),
+}
+"""What the service account may do; the chart's Role is the same."""
 VERBS = {"POST": "create", "DELETE": "delete"}
 
 
@@ -85,7 +90,10 @@ class FakeCluster:
         resource, name = request.match_info["resource"], request.match_info.get("name")
         part = request.match_info.get("part")
         verb = VERBS.get(request.method, "get" if name else "list")
-        self.requests.append((verb, f"{resource}/{part}" if part else resource))
+        asked = (verb, f"{resource}/{part}" if part else resource)
+        self.requests.append(asked)
+        if asked not in ROLE:
+            return _refused(403, f"the trainer cannot {verb} {resource}")
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return _refused(401, "Unauthorized")
         if self.answers:

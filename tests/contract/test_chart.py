@@ -14,6 +14,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from exchangeai.config import StoreConfig, from_env
+from services.trainer.launchers import Launch, lay_out
+from services.trainer.launchers._job_manifest import job
+from services.trainer.launchers.kubernetes import KubernetesConfig
+from tests.contract.fake_kubernetes import ROLE
+from tests.contract.fake_pods import violations
 from tests.contract.helm_cli import ROOT, helm
 
 CHART = ROOT / "deploy" / "helm"
@@ -31,7 +37,7 @@ SECRETS = {
     "EXCHANGEAI_STORE_SECRET_KEY": ("exchangeai-s3", "secret-key"),
     "EXCHANGEAI_SITE_KEY": ("exchangeai-site", "site-key"),
 }
-FULL = {
+FULL: dict[str, Any] = {
     "nats": {"caSecret": "nats-ca", "cidr": "10.0.0.0/8"},
     "s3": {"caSecret": "s3-ca", "namespace": "storage"},
     "metrics": {"namespace": "monitoring"},
@@ -40,6 +46,30 @@ FULL = {
     "inference": {"clientNamespaces": ["clinic"]},
 }
 """Values that switch on every option."""
+JOBS: dict[str, Any] = {
+    "s3": {"caSecret": "s3-ca", "cidr": "10.1.0.0/16"},
+    "image": {"pullSecrets": ["pull", "other"]},
+    "trainer": {
+        "launcher": "kubernetes",
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+        "jobs": {
+            "mostNodes": 4,
+            "gpus": 8,
+            "shmSize": "16Gi",
+            "nodeSelector": {"accelerator": "gpu"},
+            "tolerations": [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}],
+            "priorityClass": "training",
+            "apiCidr": "10.0.0.1/32",
+        },
+    },
+}
+BATCH: dict[str, Any] = {
+    "trainer": {
+        "launcher": "slurm",
+        "slurm": {"options": "--partition=gpu", "workClaim": "shared", "configSecret": "slurm"},
+    }
+}
+VALUES: dict[str, dict[str, Any]] = {"defaults": {}, "everything": FULL, "kubernetes": JOBS, "slurm": BATCH}
 
 Objects = list[dict[str, Any]]
 Render = Callable[..., Objects]
@@ -58,7 +88,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
     return run
 
 
-@pytest.fixture(scope="module", params=[{}, FULL], ids=["defaults", "everything"])
+@pytest.fixture(scope="module", params=VALUES.values(), ids=list(VALUES))
 def objects(render: Render, request: pytest.FixtureRequest) -> Objects:
     """The rendered chart."""
     return render(request.param)
@@ -76,7 +106,7 @@ def test_lint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("values", [{}, FULL], ids=["defaults", "everything"])
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 def test_objects_are_valid(render: Render, version: str, values: dict[str, Any]) -> None:
     rendered = render(values, version)
     assert len(rendered) > 20
@@ -93,6 +123,9 @@ def test_objects_are_valid(render: Render, version: str, values: dict[str, Any])
         ({"trainer": {"resources": {"limits": {"gpu": "1"}}}}, "gpu"),
         ({"inference": {"replicas": "many"}}, "replicas"),
         ({"s3": {"secret": ""}}, "secret"),
+        ({"trainer": {"launcher": "batch"}}, "launcher"),
+        ({"trainer": {"jobs": {"tolerations": [{"keys": "gpu"}]}}}, "keys"),
+        ({"trainer": {"launcher": "slurm"}}, "trainer.slurm.workClaim is needed"),
     ],
 )
 def test_unknown_or_wrong_values_are_refused(tmp_path: Path, values: dict[str, Any], path: str) -> None:
@@ -120,7 +153,10 @@ def test_every_service_has_its_objects(objects: Objects) -> None:
     for name in SERVICES:
         for kind in ("Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"):
             assert (kind, f"site-{name}") in found
-    assert not {kind for kind, _ in found} & {"Secret", "Role", "ClusterRole", "ServiceAccount"}
+    assert not {kind for kind, _ in found} & {"Secret", "ClusterRole", "ClusterRoleBinding"}
+    accounts = {(kind, name) for kind, name in found if kind in ("Role", "RoleBinding", "ServiceAccount")}
+    needed = {(kind, "site-trainer") for kind in ("Role", "RoleBinding", "ServiceAccount")}
+    assert accounts == (needed if _launcher(objects) == "kubernetes" else set())
 
 
 def test_pods_are_restricted(objects: Objects) -> None:
@@ -183,9 +219,74 @@ def test_every_variable_is_known_and_every_required_one_is_set(objects: Objects,
     assert required <= given, required - given
 
 
+def test_the_trainer_may_do_what_its_launcher_does_and_no_more(render: Render) -> None:
+    objects = render(JOBS)
+    (role,) = _kind(objects, "Role")
+    allowed = {
+        (verb, resource) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]
+    }
+    assert allowed == ROLE
+    (binding,) = _kind(objects, "RoleBinding")
+    (account,) = _kind(objects, "ServiceAccount")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [(s["name"], s["namespace"]) for s in binding["subjects"]] == [("site-trainer", "prod")]
+    assert account["automountServiceAccountToken"] is False
+    for deployment in _kind(objects, "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        tokens = [v for v in pod["volumes"] if "projected" in v]
+        if deployment["metadata"]["name"] == "site-trainer":
+            assert pod["serviceAccountName"] == account["metadata"]["name"]
+            (projected,) = tokens
+            assert projected["projected"]["sources"][0]["serviceAccountToken"]["path"] == "token"
+        else:
+            assert "serviceAccountName" not in pod
+            assert not tokens
+
+
+def test_the_values_reach_the_pods_of_the_jobs(render: Render, tmp_path: Path) -> None:
+    """What the chart sets is read by the trainer's own Config, and the Job made from it keeps the schema."""
+    objects = render(JOBS)
+    env = {n: e["value"] for n, e in _env(_containers(objects)["trainer"]).items() if "value" in e}
+    config = from_env(KubernetesConfig, env, prefix="EXCHANGEAI_KUBERNETES_")
+    launch = Launch(run_id="f" * 32, attempt=1, folder=tmp_path, processes=16)
+    layout = lay_out(16, config.pods.gpus, config.most_nodes)
+    made = job(
+        launch,
+        layout,
+        config.pods,
+        StoreConfig(url="s3://store"),
+        instance=config.instance,
+        grace_s=20.0,
+        keep_s=config.keep_s,
+    )
+    kubernetes_validate.validate(made, "1.33", strict=True)
+    template = made["spec"]["template"]
+    pod = template["spec"]
+    assert violations(pod) == []
+    assert (layout.nodes, layout.processes) == (2, 8)
+    assert pod["containers"][0]["image"] == env["EXCHANGEAI_KUBERNETES_PODS_IMAGE"]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "8"
+    assert pod["nodeSelector"] == {"accelerator": "gpu"}
+    assert pod["tolerations"] == JOBS["trainer"]["jobs"]["tolerations"]
+    assert pod["priorityClassName"] == "training"
+    assert pod["imagePullSecrets"] == [{"name": "pull"}, {"name": "other"}]
+    assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "16Gi"}} in pod["volumes"]
+    # The release denies all traffic of its pods; those of the Jobs are let through by their own policy.
+    policies = {o["metadata"]["name"]: o["spec"] for o in _kind(objects, "NetworkPolicy")}
+    for name in ("site-deny", "site-training"):
+        selector = policies[name]["podSelector"]["matchLabels"]
+        assert selector.items() <= template["metadata"]["labels"].items()
+
+
 def test_network_edges(objects: Objects) -> None:
     policies = {o["metadata"]["name"]: o["spec"] for o in _kind(objects, "NetworkPolicy")}
     deny = policies.pop("site-deny")
+    training = policies.pop("site-training", None)
+    assert (training is not None) == (_launcher(objects) == "kubernetes")
+    if training is not None:
+        assert list(_components(training["ingress"][0]["from"])) == ["training"]
+        assert [list(_components(r.get("to", []))) for r in training["egress"]] == [[], ["training"], []]
+    further = {"local": set[int](), "kubernetes": {443, 6443}, "slurm": {6817}}[_launcher(objects)]
     assert deny["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in deny
     assert "egress" not in deny
@@ -198,7 +299,8 @@ def test_network_edges(objects: Objects) -> None:
         }
         outgoing |= {(own, other) for rule in policy["egress"] for other in _components(rule.get("to", []))}
         ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
-        assert ports == ({53, 4222, 443} if own in BACKENDS else {53, 8081})
+        expected = {53, 4222, 443} if own in BACKENDS else {53, 8081}
+        assert ports == expected | (further if own == "trainer" else set())
     assert incoming == outgoing == EDGES
 
 
@@ -206,6 +308,7 @@ def test_test_pods_and_policies_select_what_exists(objects: Objects) -> None:
     """Labels meet: each Service and each policy of the release selects a pod of the release."""
     labels = [d["spec"]["template"]["metadata"]["labels"] for d in _kind(objects, "Deployment")]
     labels += [p["metadata"]["labels"] for p in _kind(objects, "Pod")]
+    labels.append({**labels[0], "app.kubernetes.io/component": "training"})  # which the trainer makes
     selectors = [s["spec"]["selector"] for s in _kind(objects, "Service")]
     selectors += [p["spec"]["podSelector"]["matchLabels"] for p in _kind(objects, "NetworkPolicy")]
     for selector in selectors:
@@ -224,6 +327,10 @@ def _pods(objects: Objects) -> Objects:
 def _containers(objects: Objects) -> dict[str, dict[str, Any]]:
     pods = [d["spec"]["template"]["spec"] for d in _kind(objects, "Deployment")]
     return {c["name"]: c for pod in pods for c in pod["containers"]}
+
+
+def _launcher(objects: Objects) -> str:
+    return _env(_containers(objects)["trainer"])["EXCHANGEAI_LAUNCHER"]["value"]
 
 
 def _env(container: dict[str, Any]) -> dict[str, dict[str, Any]]:

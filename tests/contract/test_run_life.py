@@ -31,7 +31,7 @@ from tests.contract.trainer_calls import Trainer, add_dataset, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-LONG = run_pb2.TrainingOptions(max_epochs=150, patience=150, batch_size=8)
+LONG = run_pb2.TrainingOptions(max_epochs=60, patience=60, batch_size=8)
 STATES = [
     run_pb2.RUN_STATE_QUEUED,
     run_pb2.RUN_STATE_PREPARING,
@@ -68,14 +68,15 @@ async def test_a_run_asked_for_twice_runs_once_over_restarts_of_everything(
 ) -> None:
     server = start_bus(tmp_path / "bus")
     port = int(server.config.url.rpartition(":")[2])
-    places = [
-        Config(bus=server.config, store=store_config, work_dir=tmp_path / f"work-{i}", cores=1)
-        for i in range(3)
-    ]
+
+    def place(number: int) -> Config:
+        folder = tmp_path / f"work-{number}"
+        return Config(bus=server.config, store=store_config, work_dir=folder, cores=1)
+
     try:
         async with open_bus(server.config, "test") as bus:
             dataset_id = await add_dataset(bus, store, tmp_path / "made")
-            async with serving(places[0]) as one, serving(places[1]) as other:
+            async with serving(place(1)) as one, serving(place(2)) as other:
                 asked = [x.start(dataset_id, options=LONG, request_key="k") for x in (one, other, one)]
                 (run_id,) = {run.run_id for run in await asyncio.gather(*asked)}
                 begun = await one.watch(run_id, lambda r: len(r.epochs) >= 2)
@@ -90,7 +91,7 @@ async def test_a_run_asked_for_twice_runs_once_over_restarts_of_everything(
                 assert len(ranks_of(run_id)) == 1
                 logs = [await log_of(x, run_id) for x in (one, other)]
                 assert any("Epoch 1: loss" in x.text for x in logs)
-            async with serving(places[2]) as third:
+            async with serving(place(3)) as third:
                 ended = (await third.watch(run_id))[-1]
                 log = await log_of(third, run_id)
             models = await bus.facts(ModelFact).all()

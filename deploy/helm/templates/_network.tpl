@@ -46,6 +46,9 @@ spec:
         - podSelector:
             matchLabels: {{- include "exchangeai.selector" (dict "root" $root "name" .) | nindent 14 }}
     {{- end }}
+    {{- if .launches }}
+    {{- include "exchangeai.launcherEgress" $root | nindent 4 }}
+    {{- end }}
     {{- if .backends }}
     {{- range list $root.Values.nats $root.Values.s3 }}
     - ports: [{port: {{ .port }}, protocol: TCP}]

@@ -48,6 +48,12 @@ seccompProfile: {type: RuntimeDefault}
   valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}
 {{- end }}
 
+{{- define "exchangeai.workDir" -}}
+{{- $trainer := .root.Values.trainer -}}
+{{- /* The nodes of a Slurm cluster find the folder of a run under the same path. */ -}}
+{{- if and .launches (eq $trainer.launcher "slurm") }}{{ $trainer.slurm.workPath | quote }}{{ else }}/tmp/work{{ end }}
+{{- end }}
+
 {{- define "exchangeai.env" -}}
 {{- $values := .root.Values -}}
 {{- $release := .root.Release.Name -}}
@@ -88,7 +94,10 @@ seccompProfile: {type: RuntimeDefault}
   valueFrom: {resourceFieldRef: {resource: limits.cpu}}
 {{- end }}
 {{- if .work }}
-- {name: EXCHANGEAI_WORK_DIR, value: /tmp/work}
+- {name: EXCHANGEAI_WORK_DIR, value: {{ include "exchangeai.workDir" . }}}
+{{- end }}
+{{- if .launches }}
+{{ include "exchangeai.launcherEnv" . }}
 {{- end }}
 {{- if .index }}
 - {name: EXCHANGEAI_INDEX_FOLDER, value: /tmp/index}

@@ -9,6 +9,7 @@ One service: Deployment, Service, PodDisruptionBudget and NetworkPolicy.
   cores      the variable that tells it how many cores it may use
   http       true: it answers HTTP on 8080 instead of gRPC on 8081
   open       true: anyone who reaches the cluster network may call it
+  launches   true: it starts training runs (see _launcher.tpl)
   callers    components of this release that may call it
   calls      components of this release that it calls
 */}}
@@ -41,10 +42,16 @@ spec:
       labels: {{- include "exchangeai.labels" $context | nindent 8 }}
     spec:
       {{- include "exchangeai.pod" $root | nindent 6 }}
+      {{- if and .launches (eq $values.launcher "kubernetes") }}
+      serviceAccountName: {{ $full }}
+      {{- end }}
       # Longer than the pause before SIGTERM, the saving of a checkpoint and the drain together.
       terminationGracePeriodSeconds: {{ add $root.Values.drainSeconds 40 }}
       {{- with $values.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.tolerations }}
+      tolerations: {{- toYaml . | nindent 8 }}
       {{- end }}
       containers:
         - name: {{ $name }}
@@ -98,6 +105,9 @@ spec:
             {{- if $values.shmSize }}
             - {name: shm, mountPath: /dev/shm}
             {{- end }}
+            {{- if .launches }}
+            {{- include "exchangeai.launcherMounts" $root | nindent 12 }}
+            {{- end }}
             {{- if and .backends $root.Values.nats.caSecret }}
             - {name: nats-ca, mountPath: /etc/exchangeai/nats, readOnly: true}
             {{- end }}
@@ -110,6 +120,9 @@ spec:
         {{- if $values.shmSize }}
         - name: shm
           emptyDir: {medium: Memory, sizeLimit: {{ $values.shmSize }}}
+        {{- end }}
+        {{- if .launches }}
+        {{- include "exchangeai.launcherVolumes" $root | nindent 8 }}
         {{- end }}
         {{- if and .backends $root.Values.nats.caSecret }}
         - name: nats-ca

@@ -193,7 +193,7 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> Exception:
         case 401 | 403:
             return PermissionDenied(
                 f"Kubernetes does not let the trainer start runs ({said}); its service account needs the "
-                "chart's Role (trainer.kubernetes.enabled)"
+                "chart's Role (trainer.launcher: kubernetes)"
             )
         case _:
             return InvalidArgument(f"Kubernetes refuses what the settings ask for: {said}")

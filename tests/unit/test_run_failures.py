@@ -138,6 +138,7 @@ def parts_with(labels: Mapping[str, Any], patients: Mapping[str, list[str]]) -> 
             patient_keys=patients[name],
             sex=[None] * count,
             age_years=[None] * count,
+            device_model=[None] * count,
         )
     return made
 

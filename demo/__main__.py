@@ -1,7 +1,8 @@
 """`make demo`: tell the story; exit status 1 when the model does not clearly beat both baselines.
 
 FULL=1 takes all of PTB-XL that the folder EXCHANGEAI_PTBXL holds (`../shared/data/ptbxl-100hz` if unset)
-in place of the part in this repository. ARCHITECTURE chooses another network, EPOCHS another bound.
+in place of the part in this repository. ARCHITECTURE chooses another network, EPOCHS another bound,
+CARD another folder for the model's card (`data/demo-card` if unset).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from demo.records import PACKED, read_records
 from demo.story import say, tell
 from demo.train import DemoFailed
 from exchangeai.errors import ExchangeaiError
+from exchangeai.model_file import CARD_FILE
 from exchangeai.v1 import run_pb2
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "ptbxl-100hz"
@@ -42,6 +44,12 @@ def main() -> int:
         print(f"the story broke off: {e}", file=sys.stderr)
         return 1
     print(ending.table)
+    card = Path(os.environ.get("CARD", "data/demo-card"))
+    card.mkdir(parents=True, exist_ok=True)
+    (card / CARD_FILE).write_text(ending.card.markdown, encoding="utf-8")
+    for name, figure in ending.card.figures.items():
+        (card / name).write_bytes(figure)
+    print(f"\nThe model's card is {card / CARD_FILE}.")
     for objection in ending.objections:
         print(f"NOT GOOD ENOUGH: {objection}", file=sys.stderr)
     return 1 if ending.objections else 0

@@ -18,7 +18,8 @@ from demo.records import Record
 from demo.train import build_dataset, train, wait_until_served
 from demo.upload import upload, wait_until_preprocessed
 from demo.wfdb_files import write_table
-from exchangeai.v1 import model_pb2, run_pb2
+from exchangeai.rpc import invoke
+from exchangeai.v1 import inference_service_pb2, model_pb2, run_pb2
 
 DOORS_AGREE = 1e-5
 """How far the two doors may differ in a probability."""
@@ -33,6 +34,8 @@ class Ending:
     table: str
     objections: tuple[str, ...]
     """Why the story did not end well; empty when it did."""
+    card: inference_service_pb2.GetModelCardResponse
+    """Of the model that was made."""
 
 
 def tell(
@@ -60,7 +63,9 @@ def tell(
     ids = [uploaded.ids[r.name] for r in test]
     predictions = predict(stubs.inference, stubs.protocol, stubs.preprocess, model, ids)
     say(f"probabilities of the two APIs differ by {predictions.largest_difference:.1e} at most")
-    ending = _compare(model, run, predictions, records, [test[i] for i in predictions.analysed])
+    asked = inference_service_pb2.GetModelCardRequest(name=model.name, version=model.version)
+    card: inference_service_pb2.GetModelCardResponse = invoke(stubs.inference.GetModelCard, asked)
+    ending = _compare(model, run, predictions, records, [test[i] for i in predictions.analysed], card)
     say(f"the whole path took {(time.monotonic() - begin) / 60:.1f} min\n")
     return ending
 
@@ -71,6 +76,7 @@ def _compare(
     predictions: Predictions,
     records: Sequence[Record],
     test: list[Record],
+    card: inference_service_pb2.GetModelCardResponse,
 ) -> Ending:
     """The model and both baselines on the same test recordings."""
     train_part, validation = ([r for r in records if r.part == part] for part in ("train", "validation"))
@@ -100,7 +106,7 @@ def _compare(
         objections.append(
             f"served predictions reach AUROC {served}, the trainer says {run.test.macro_auroc.value}"
         )
-    return Ending(table=compare.table(best, others), objections=tuple(objections))
+    return Ending(table=compare.table(best, others), objections=tuple(objections), card=card)
 
 
 def say(line: str) -> None:

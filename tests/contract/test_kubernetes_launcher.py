@@ -214,9 +214,7 @@ async def test_a_missing_right_is_told(
 ) -> None:
     monkeypatch.setattr("tests.contract.fake_kubernetes.ROLE", {("get", "jobs")})
     async with bench.kubernetes(cluster) as launcher:
-        with pytest.raises(
-            PermissionDenied, match=r"chart.s Role .trainer.launcher: kubernetes"
-        ):
+        with pytest.raises(PermissionDenied, match=r"chart.s Role .trainer.launcher: kubernetes"):
             await attempt(launcher, bench.launch(), Heard())
 
 

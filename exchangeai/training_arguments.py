@@ -76,7 +76,7 @@ def add_compare(commands: Any) -> None:
 def add_runs(commands: Any) -> None:
     """The command `runs`."""
     parser = commands.add_parser("runs", help="list, follow, cancel or continue runs and comparisons")
-    parser.add_argument("action", choices=("list", "follow", "cancel", "resume"))
+    parser.add_argument("action", choices=("list", "follow", "log", "cancel", "resume"))
     parser.add_argument("id", nargs="?", default="", help="of a run or a comparison")
     _add_door(parser)
 

@@ -61,7 +61,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 
 def runs(arguments: argparse.Namespace) -> int:
-    """List, follow, cancel or continue; returns the exit status."""
+    """List, follow, cancel or continue, or show a log; returns the exit status."""
 
     def act(training: Training) -> int:
         if arguments.action == "list":
@@ -74,6 +74,10 @@ def runs(arguments: argparse.Namespace) -> int:
                 return _follow_comparison(training, arguments.id, arguments.to)
             case "follow", False:
                 return _follow_run(training, arguments.id, arguments.to)
+            case "log", True:
+                raise InvalidArgument("logs are those of runs; `exchangeai runs list` shows them")
+            case "log", False:
+                sys.stdout.write(training.run_log(arguments.id))
             case "cancel", True:
                 print(f"the comparison is {training.cancel_comparison(arguments.id).state}")
             case "cancel", False:

@@ -75,6 +75,10 @@ class Training:
         """Continue a cancelled or failed run from its checkpoint."""
         return run_from_proto(invoke(self._stub.ResumeRun, pb.ResumeRunRequest(run_id=run_id)).run)
 
+    def run_log(self, run_id: str) -> str:
+        """The end of what the processes of a run have written, at most 64 KiB."""
+        return invoke(self._stub.GetRunLog, pb.GetRunLogRequest(run_id=run_id)).text
+
     def start_comparison(
         self,
         *,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from exchangeai.dataset import Part
 from exchangeai.errors import ExchangeaiError
 from exchangeai.facts import Epoch, Precision, Task
-from services.trainer import batches, label_share, network
+from services.trainer import batches, label_share, network, sharding
 from services.trainer.checkpoint import Checkpoint, Progress
 from services.trainer.evaluation.metrics import macro_auroc
 from services.trainer.evaluation.predictions import Predictions, by_recording
@@ -63,26 +63,28 @@ def train(
     order = batches.Order([x.rows for x in data.files], options.batch_size, ranks.world, options.seed, rows)
     loader = batches.Loader(data, objective, options, order, ranks.rank)
     net = fresh().to(ranks.device)
-    parallel = ranks.parallel(compiled(net) if options.compile else net)
-    optimizer = optimiser(net, options, from_base=bool(job.base_digest))
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(order.steps * options.max_epochs))
+    averaged = copy.deepcopy(net)
     at = Progress()
-    average = Average(net, options.average)
     best = copy.deepcopy(net.state_dict())
     if resumed is not None:
         at, best = resumed.progress, resumed.best
         net.load_state_dict(resumed.model)
-        average.network.load_state_dict(resumed.average)
-        optimizer.load_state_dict(resumed.optimizer)
+        averaged.load_state_dict(resumed.average)
+    parallel, judge = _spread(net, averaged, job, ranks)
+    average = Average(averaged, net, options.average)
+    optimizer = optimiser(net, options, from_base=bool(job.base_digest))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(order.steps * options.max_epochs))
+    if resumed is not None:
+        sharding.give_back(optimizer, resumed.optimizer)
         scheduler.load_state_dict(resumed.scheduler)
 
     def keep(progress: Progress) -> Checkpoint:
         made = Checkpoint(
             progress=progress,
-            model=net.state_dict(),
-            average=average.network.state_dict(),
+            model=sharding.whole(net.state_dict()),
+            average=sharding.whole(averaged.state_dict()),
             best=best,
-            optimizer=optimizer.state_dict(),
+            optimizer=sharding.whole(optimizer.state_dict()),
             scheduler=scheduler.state_dict(),
         )
         save(made)
@@ -110,7 +112,7 @@ def train(
             if time.monotonic() - told_s >= REPORT_EVERY_S:
                 told_s = time.monotonic()
                 tell(StepDone(epoch=at.epoch, step=at.step, steps=order.steps))
-        judged = average.network if options.average else net
+        judged = judge(averaged if options.average else net)
         ranks.share_buffers(judged)
         predicted = predict(judged, parts["validation"], ranks, lambda: tell(Alive()))
         done = replace(
@@ -130,6 +132,29 @@ def train(
             return kept
     assert resumed is not None
     return resumed
+
+
+def _spread(
+    net: Network, averaged: Network, job: Job, ranks: Ranks
+) -> tuple[nn.Module, Callable[[Network], Network]]:
+    """The network as the ranks train it, and what makes of it, or of its average, one to predict with."""
+    if ranks.world == 1 or not sharding.asked_for(job.architecture):
+        return ranks.parallel(compiled(net) if job.options.compile else net), lambda judged: judged
+    plain = copy.deepcopy(net)
+
+    def gathered(judged: Network) -> Network:
+        # Ranks predict batches of unequal number, so that they cannot gather weights in step.
+        plain.load_state_dict(sharding.whole(judged.state_dict()))
+        return plain
+
+    mesh = ranks.mesh()
+    for each in (net, averaged):
+        sharding.split(each, mesh)
+    # As DistributedDataParallel does before each pass in training.
+    net.register_forward_pre_hook(lambda module, _: ranks.share_buffers(module) if module.training else None)
+    if job.options.compile:
+        net.compile()  # pyright: ignore[reportUnknownMemberType]
+    return net, gathered
 
 
 def _step(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from typing import Any, cast
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from exchangeai.facts import TrainingOptions
 from services.trainer.network import Network
+from services.trainer.sharding import own_share
 
 WARM_UP = 0.1
 BETAS = (0.9, 0.999)
@@ -51,16 +51,16 @@ def schedule(steps: int) -> Callable[[int], float]:
 class Average:
     """A moving average of a network's weights and running statistics, equal on every rank."""
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = copy.deepcopy(network)
+    def __init__(self, averaged: nn.Module, network: nn.Module, decay: float) -> None:
+        """Keep the average of `network` in `averaged`, which is of the same kind and as it is now."""
         self._decay = decay
-        self._pairs = _floating(self.network, network)
+        self._pairs = _floating(averaged, network)
 
     def follow(self, step: int) -> None:
         """Take in the weights after a step, counted from 1: young averages forget faster."""
         decay = min(self._decay, (1 + step) / (10 + step))
-        ours, theirs = self._pairs
         with torch.no_grad():
+            ours, theirs = ([own_share(x) for x in tensors] for tensors in self._pairs)
             cast(Any, torch)._foreach_lerp_(ours, theirs, 1 - decay)  # one call for hundreds of tensors
 
 

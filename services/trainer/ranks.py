@@ -12,6 +12,8 @@ from typing import Any, cast
 import torch
 import torch.distributed
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
 _dist = cast(Any, torch.distributed)
@@ -51,8 +53,14 @@ class Ranks:
         """The network with its gradients averaged over the ranks."""
         return DistributedDataParallel(network) if self.world > 1 else network
 
+    def mesh(self) -> DeviceMesh:
+        """All ranks in a row, to split weights over. Every rank must ask."""
+        return init_device_mesh(self.device.type, (self.world,))
+
     def gradients_shared(self, network: nn.Module, now: bool) -> AbstractContextManager[None]:
         """A context in which backward passes average gradients over the ranks only if `now`."""
+        if isinstance(network, FSDPModule):
+            network.set_requires_gradient_sync(now)
         if now or not isinstance(network, DistributedDataParallel):
             return nullcontext()
         return cast(Any, network).no_sync()

@@ -1,15 +1,14 @@
 """What the ranks of a run write besides reports: bounded, readable while they run, kept when they have ended.
 
 In the run's folder `ranks.log` is what the present start has written and `earlier.log` what came before it: a
-launcher that joins ranks hears all of their words again. The object `runs/<run id>/ranks.log` is a copy of
-both, at most `COPY_EVERY_S` old: it outlives the folder, and other replicas of the trainer answer from it.
+launcher that joins ranks hears all of their words again. Their copies in the store, `runs/<run id>/<file>`,
+are at most `COPY_EVERY_S` old: they outlive the folder, and other replicas of the trainer answer from them.
 Ranks know data sets only, which hold no identifiers; so there are none to be written.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +19,8 @@ from exchangeai.store import ObjectStore
 
 LOG_FILE = "ranks.log"
 EARLIER_FILE = "earlier.log"
+FILES = (EARLIER_FILE, LOG_FILE)
+"""In the order of their words."""
 MOST_LOG_BYTES = 1 << 20
 """Of each rank of a run; a log that grows beyond loses its middle."""
 MOST_ANSWER_BYTES = 1 << 16
@@ -57,62 +58,64 @@ class RunLogs:
     async def read(self, run_id: str) -> bytes:
         """The log as far as it is known; empty when there is none."""
         if run_id in self._followed:
-            return read(self._runs_dir / run_id)
-        with suppress(NotFound):
-            return await self._store.get(log_key(run_id))
-        return b""
+            return await asyncio.to_thread(read, self._runs_dir / run_id)
+        return b"".join([await self._stored(run_id, name) for name in FILES])
 
     @asynccontextmanager
     async def kept(self, run_id: str, processes: int) -> AsyncGenerator[None]:
         """While ranks write: bring what earlier starts have written, copy what comes to the store."""
         folder = self._runs_dir / run_id
+        copied = dict[str, bytes]()
         if not (folder / EARLIER_FILE).exists():
-            earlier = await self.read(run_id)
-            await asyncio.to_thread((folder / EARLIER_FILE).write_bytes, earlier)
+            for name in FILES:
+                copied[name] = await self._stored(run_id, name)
+                await asyncio.to_thread((folder / name).write_bytes, copied[name])
         self._followed.add(run_id)
-        copying = asyncio.create_task(self._copy_often(run_id, folder))
+        copying = asyncio.create_task(self._copy_often(run_id, folder, copied))
         try:
             yield
         finally:
             copying.cancel()
             await asyncio.gather(copying, return_exceptions=True)
-            await self._copy(run_id, read(folder))
+            await self._copy(run_id, folder, copied)
             self._followed.discard(run_id)
 
-    async def _copy_often(self, run_id: str, folder: Path) -> None:
-        copied = b""
+    async def _stored(self, run_id: str, name: str) -> bytes:
+        try:
+            return await self._store.get(key_of(run_id, name))
+        except NotFound:
+            return b""
+
+    async def _copy_often(self, run_id: str, folder: Path, copied: dict[str, bytes]) -> None:
         while True:
             await asyncio.sleep(COPY_EVERY_S)
-            now = await asyncio.to_thread(read, folder)
-            if now != copied:
-                await self._copy(run_id, now)
-                copied = now
+            await self._copy(run_id, folder, copied)
 
-    async def _copy(self, run_id: str, data: bytes) -> None:
-        if not data:
-            return
-        try:
-            await self._store.put(log_key(run_id), data)
-        except ExchangeaiError:
-            log.warning("the log of a run could not be copied to the store", exc_info=True)
+    async def _copy(self, run_id: str, folder: Path, copied: dict[str, bytes]) -> None:
+        """Bring the store up to date, given what it has."""
+        for name in FILES:
+            data = await asyncio.to_thread(_bytes_of, folder / name)
+            if data == copied.get(name):
+                continue
+            try:
+                await self._store.put(key_of(run_id, name), data)
+                copied[name] = data
+            except ExchangeaiError:
+                log.warning("the log of a run could not be copied to the store", exc_info=True)
 
 
-def log_key(run_id: str) -> str:
-    """Where the store keeps a run's log."""
-    return f"runs/{run_id}/{LOG_FILE}"
+def key_of(run_id: str, name: str) -> str:
+    """Where the store keeps a file of a run's log."""
+    return f"runs/{run_id}/{name}"
 
 
 def read(folder: Path) -> bytes:
     """The whole log of the run in a folder; empty when there is none."""
-    whole = b""
-    for name in (EARLIER_FILE, LOG_FILE):
-        with contextlib.suppress(FileNotFoundError):
-            whole += (folder / name).read_bytes()
-    return whole
+    return b"".join(_bytes_of(folder / name) for name in FILES)
 
 
 def fold(folder: Path, processes: int) -> None:
-    """Add what the ranks have written to what came earlier: they have ended, and others may be started."""
+    """Add what the ranks have written to what came earlier: these ranks are not heard again."""
     with suppress(OSError):
         _replace(folder / EARLIER_FILE, shortened(read(folder), MOST_LOG_BYTES * processes))
         (folder / LOG_FILE).unlink(missing_ok=True)
@@ -131,6 +134,13 @@ def tail(data: bytes, size_bytes: int, skip_bytes: int = 0) -> str:
     end = max(0, len(data) - skip_bytes)
     size = min(size_bytes or MOST_ANSWER_BYTES, MOST_ANSWER_BYTES)
     return data[max(0, end - size) : end].decode(errors="replace")
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _replace(path: Path, data: bytes) -> None:

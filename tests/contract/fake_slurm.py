@@ -100,7 +100,7 @@ class Slurm:
 
     def squeue(self, arguments: list[str]) -> int:
         wanted = _wanted(arguments)
-        assert wanted["format"] == "%T"
+        assert (wanted["format"], wanted["states"]) == ("%T", "all")
         for job in self._all():
             if job["name"] == wanted["name"]:
                 print(job["state"])

@@ -80,17 +80,13 @@ async def test_a_comparison_outlives_its_trainer_and_ranks_what_succeeded(
         assert (await trainer.compare(dataset_id, **asked)).comparison_id == first.comparison_id
         with pytest.raises(AlreadyExists):
             await trainer.compare(dataset_id, **{**asked, "name": "other"})
-        # The data of one run are lost, as far as it is concerned.
-        doomed = next(x for x in first.runs if x.architecture == "crnn" and x.label_share == 1)
+        doomed = {x.label_share: x.run_id for x in first.runs if x.architecture == "crnn"}
         await trainer.watch_comparison(
             first.comparison_id, lambda x: any(r.state == run_pb2.RUN_STATE_RUNNING for r in x.runs)
         )
-        await bus.facts(RunFact).change(
-            doomed.run_id,
-            lambda r: replace(
-                r, state=RunState.FAILED, error="the disk is full", updated_at=r.updated_at + 1
-            ),
-        )
+        failed = {"state": RunState.FAILED, "error": "the disk is full"}
+        for run_id in doomed.values():
+            await bus.facts(RunFact).change(run_id, lambda x: replace(x, **failed))
     async with serving(config) as trainer:
         seen = await trainer.watch_comparison(first.comparison_id)
         ended = seen[-1]
@@ -112,6 +108,7 @@ async def test_a_comparison_outlives_its_trainer_and_ranks_what_succeeded(
             (0.5, 8, 16),
             (1.0, 16, 32),
         ]
+        assert not lost.label_efficiency[0].succeeded
         assert ended.score_name == "macro_auroc"
         runs = {x.run_id: x for x in (await trainer("ListRuns", pb.ListRunsRequest())).runs}
         made = runs[ended.runs[0].run_id]
@@ -129,8 +126,8 @@ async def test_a_comparison_outlives_its_trainer_and_ranks_what_succeeded(
         )
 
         # Continuing the failed run mends the leaderboard; so does asking for it.
-        await trainer("ResumeRun", pb.ResumeRunRequest(run_id=doomed.run_id))
-        assert (await trainer.watch(doomed.run_id))[-1].state == run_pb2.RUN_STATE_SUCCEEDED
+        await trainer("ResumeRun", pb.ResumeRunRequest(run_id=doomed[1.0]))
+        assert (await trainer.watch(doomed[1.0]))[-1].state == run_pb2.RUN_STATE_SUCCEEDED
         for _ in range(2):
             request = pb.RankComparisonRequest(comparison_id=first.comparison_id)
             await trainer("RankComparison", request)

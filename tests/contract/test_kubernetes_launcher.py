@@ -20,7 +20,7 @@ from services.trainer.launchers import End, Launch, Layout
 from services.trainer.launchers import kubernetes as launcher_module
 from services.trainer.launchers._job_manifest import PodConfig, job, placement
 from services.trainer.launchers._log_lines import LogLines
-from services.trainer.report import Activity, Failed, Resumed, StepDone
+from services.trainer.report import Activity, Failed, Killed, Resumed, StepDone
 from services.trainer.run_log import read
 from tests.contract.fake_kubernetes import FakeCluster, fake_cluster
 from tests.contract.fake_pods import violations
@@ -188,6 +188,34 @@ async def test_the_reason_is_found_in_whichever_pod_told_it(bench: Bench, cluste
     async with bench.kubernetes(cluster) as launcher:
         assert await attempt(launcher, bench.launch(processes=2), heard) is End.GAVE_UP
     assert [r.reason for r in heard.of(Failed)] == ["the disk is full"]
+
+
+async def test_words_of_all_pods_are_kept_and_a_want_of_memory_is_told(
+    bench: Bench, cluster: FakeCluster
+) -> None:
+    code = (
+        "import os, signal, time\n"
+        "print('words of', os.environ['JOB_COMPLETION_INDEX'], flush=True)\n"
+        "time.sleep(0.3)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    cluster.create = Scripted(cluster, code)
+    launch, heard = bench.launch(processes=2), Heard()
+    async with bench.kubernetes(cluster, replace(PODS, retries=0)) as launcher:
+        assert await attempt(launcher, launch, heard) is End.DIED
+    assert len(heard.of(Killed)) == 1
+    log = read(launch.folder).decode()
+    assert "words of 0" in log
+    assert "pod 1 of the run:\nwords of 1" in log
+
+
+async def test_a_missing_right_is_told(
+    bench: Bench, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.contract.fake_kubernetes.ROLE", {("get", "jobs")})
+    async with bench.kubernetes(cluster) as launcher:
+        with pytest.raises(PermissionDenied, match=r"chart.s Role .trainer.launcher: kubernetes"):
+            await attempt(launcher, bench.launch(), Heard())
 
 
 async def test_drained_pods_do_not_count_and_waiting_is_told(bench: Bench, cluster: FakeCluster) -> None:

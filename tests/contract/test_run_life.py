@@ -25,8 +25,10 @@ from exchangeai.store import ObjectStore
 from exchangeai.v1 import run_pb2
 from exchangeai.v1 import training_service_pb2 as pb
 from services.trainer import worker as worker_module
-from services.trainer.failures import KILLED
+from services.trainer.failures import KILLED, NO_ROOM
+from services.trainer.job import JOB_FILE
 from services.trainer.main import Config
+from services.trainer.runs import run_id_of
 from tests.contract.trainer_calls import Trainer, add_dataset, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -169,12 +171,22 @@ async def test_a_rank_that_is_killed_again_and_again_fails_the_run(
     assert len(set(killed)) >= 2
 
 
+async def test_a_full_work_folder_fails_the_run(
+    trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
+) -> None:
+    dataset_id = await add_dataset(bus, store, tmp_path / "made")
+    folder = tmp_path / "work" / "trainer" / "runs" / run_id_of(dataset_id[:32])
+    folder.mkdir(parents=True)
+    (folder / f"{JOB_FILE}.new").symlink_to("/dev/full")
+    await fails(trainer, bus, store, dataset_id, re.escape(NO_ROOM))
+
+
 async def fails(trainer: Trainer, bus: Bus, store: ObjectStore, dataset_id: str, why: str) -> None:
     """A run on the data set fails with the reason and leaves nothing behind."""
     models = await store.list("models/")
     name = f"never-{dataset_id[:8]}"
-    run_id = (await trainer.start(dataset_id, model_name=name, options=LONG)).run_id
-    ended = (await trainer.watch(run_id))[-1]
+    started = await trainer.start(dataset_id, model_name=name, options=LONG, request_key=dataset_id[:32])
+    ended = (await trainer.watch(started.run_id))[-1]
     assert ended.state == run_pb2.RUN_STATE_FAILED
     assert re.search(why, ended.error), ended.error
     assert not ended.model_digest

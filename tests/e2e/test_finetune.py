@@ -103,6 +103,7 @@ def test_a_run_that_is_left_goes_on_until_it_is_cancelled(
     listed = {x.run_id: x for x in training.runs()}
     assert not listed[advice[1]].state.ended
     assert advice[1] in run(platform, "runs", "list").stdout
+    assert "rank 0: Fetching the data set" in run(platform, "runs", "log", advice[1]).stdout
     assert run(platform, "runs", "cancel", advice[1]).returncode == 0
     followed = run(platform, "runs", "follow", advice[1])
     assert followed.returncode == 1

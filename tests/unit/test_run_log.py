@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from exchangeai.store import ObjectStore
 from services.trainer import run_log
-from services.trainer.run_log import EARLIER_FILE, LEFT_OUT, LOG_FILE, RunLog, fold, read, tail
+from services.trainer.run_log import EARLIER_FILE, LEFT_OUT, LOG_FILE, RunLog, RunLogs, fold, read, tail
+
+RUN = "0123456789abcdef" * 2
 
 
 def test_a_log_without_end_keeps_its_beginning_and_its_end(
@@ -39,6 +42,31 @@ def test_starts_follow_each_other_and_a_joined_one_is_heard_anew(
         fold(tmp_path, 1)
     assert (tmp_path / EARLIER_FILE).stat().st_size <= 1000
     assert read(tmp_path).endswith(b"99\n")
+
+
+async def test_words_outlive_the_folder_and_come_once(store: ObjectStore, tmp_path: Path) -> None:
+    def place(name: str) -> tuple[RunLogs, Path]:
+        folder = tmp_path / name / RUN
+        folder.mkdir(parents=True)
+        return RunLogs(store, folder.parent), folder
+
+    (logs, folder), (other, _) = place("one"), place("other")
+    assert await logs.read(RUN) == b""
+    async with logs.kept(RUN, 1):
+        RunLog(folder, 1).write(b"first\n")
+        fold(folder, 1)
+        log = RunLog(folder, 1)
+        log.write(b"second\n")
+        assert await logs.read(RUN) == b"first\nsecond\n"
+        # The ranks run on elsewhere; this process ends.
+    assert await other.read(RUN) == b"first\nsecond\n"
+    logs, folder = place("next")
+    async with logs.kept(RUN, 1):
+        assert await logs.read(RUN) == b"first\nsecond\n"
+        RunLog(folder, 1).write(b"second\nthird\n")
+        assert await logs.read(RUN) == b"first\nsecond\nthird\n"
+        fold(folder, 1)
+    assert await other.read(RUN) == b"first\nsecond\nthird\n"
 
 
 def test_a_full_disk_costs_only_the_words(tmp_path: Path) -> None:

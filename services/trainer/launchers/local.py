@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 
 from services.trainer.launchers import End, Launch, Listener, Tell, end_of, first
+from services.trainer.run_log import fold
 from services.trainer.torchrun import rank_environment
 
 LINE_BYTES = 1 << 20
@@ -36,6 +37,7 @@ class LocalLauncher:
         The ranks die with this process, so `leave` stops them. After `grace_s` of being asked to stop they
         are killed; when the call is cancelled, at once. None is left behind.
         """
+        fold(launch.folder, launch.processes)  # of ranks that died with an earlier process
         listener = Listener(launch, tell)
         process = await asyncio.create_subprocess_exec(
             sys.executable,

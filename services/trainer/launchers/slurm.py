@@ -27,6 +27,7 @@ SETTLE_S = 10.0
 """How long the last lines may take to come through a shared disk."""
 INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH")
 """What the ranks need of the trainer's environment besides the store."""
+OUT_OF_MEMORY = "OUT_OF_MEMORY"
 ENDED = (
     "COMPLETED",
     "FAILED",
@@ -34,7 +35,7 @@ ENDED = (
     "TIMEOUT",
     "NODE_FAIL",
     "PREEMPTED",
-    "OUT_OF_MEMORY",
+    OUT_OF_MEMORY,
     "BOOT_FAIL",
 )
 """States of jobs that squeue may still list for some minutes."""
@@ -104,6 +105,9 @@ class SlurmLauncher:
                 if stop.is_set():
                     return End.STOPPED
                 if not isinstance(last, Stopped):
+                    if OUT_OF_MEMORY in await self._states(launch):
+                        await tell(Killed())
+                    _output(launch).unlink(missing_ok=True)  # the next try is a new job
                     return End.GAVE_UP if isinstance(last, Failed) else End.DIED
         return End.FINISHED
 
@@ -139,9 +143,14 @@ class SlurmLauncher:
 
     async def _state(self, launch: Launch) -> str | None:
         """Slurm's word for the job's state; None when it is neither waiting nor running."""
-        states = await self._call("squeue", "--noheader", f"--name={launch.name}", "--format=%T")
-        living = [s for s in states.split() if s not in ENDED]
+        living = [s for s in await self._states(launch) if s not in ENDED]
         return living[0] if living else None
+
+    async def _states(self, launch: Launch) -> list[str]:
+        said = await self._call(
+            "squeue", "--noheader", f"--name={launch.name}", "--format=%T", "--states=all"
+        )
+        return said.split()
 
     async def _cancel(self, launch: Launch) -> None:
         if await self._state(launch) is None:

@@ -17,6 +17,7 @@ from services.trainer.report import (
     Finished,
     Interrupted,
     Killed,
+    RateFound,
     Report,
     Resumed,
     StepDone,
@@ -39,6 +40,7 @@ class Follower:
         self._share = run.progress
         self._activity = "Starting"
         self._origin: tuple[float, float] | None = None
+        self._found = RateFound(rate=run.found_rate, curve=run.rate_curve)
         self._written_s = 0.0
         self.state = RunState.PREPARING
         """How far the attempt has come, of the states in which it is worked at."""
@@ -59,6 +61,8 @@ class Follower:
                 self._share = min(1.0, len(report.epochs) / self._max_epochs)
                 self._origin = (self._now_s(), self._share)
                 self.state = RunState.RUNNING
+            case RateFound():
+                self._found = report
             case StepDone():
                 self._share = (report.epoch - 1 + report.step / report.steps) / self._max_epochs
                 self._activity = f"Training epoch {report.epoch} of at most {self._max_epochs}"
@@ -94,6 +98,8 @@ class Follower:
                 state=self.state if running else run.state,
                 epochs=self._epochs,
                 best_epoch=self._best_epoch,
+                found_rate=self._found.rate,
+                rate_curve=self._found.curve,
                 progress=self._share,
                 eta_s=self._eta_s() if running else 0.0,
                 activity=self._activity if running else run.activity,

@@ -12,8 +12,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from exchangeai.dataset import decode_manifest, open_part
-from exchangeai.facts import Task, TestReport
+from exchangeai.facts import Task
 from exchangeai.leads import STANDARD_12
+from exchangeai.metrics import TestReport
 from exchangeai.model_file import Manifest, ModelClass, TrainingData
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.trainer import network

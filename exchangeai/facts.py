@@ -331,7 +331,7 @@ class RunFact:
     base_model: str = ""
     attempt: int = 1
     starts: int = 0
-    """Starts of the attempt's processes in a row of which none came to an epoch's end or was asked to stop."""
+    """Starts in a row of which none came to the end of an epoch or was asked to stop."""
     epochs: tuple[Epoch, ...] = ()
     best_epoch: int = 0
     progress: float = 0.0

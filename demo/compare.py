@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from demo.records import CLASSES
-from exchangeai.facts import Estimate, Task, TestReport
+from exchangeai.facts import Task
+from exchangeai.metrics import Estimate, TestReport
 from services.trainer.evaluation import metrics
 from services.trainer.evaluation.intervals import paired_difference
 from services.trainer.evaluation.predictions import Scores

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exchangeai.facts import Estimate, RunState, TrainingOptions
+from exchangeai.facts import RunState, TrainingOptions
+from exchangeai.metrics import Estimate
 
 
 class ComparisonState(StrEnum):

@@ -24,8 +24,9 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from exchangeai.errors import ContractViolation
-from exchangeai.facts import Task, TestReport
+from exchangeai.facts import Task
 from exchangeai.leads import STANDARD_12
+from exchangeai.metrics import TestReport
 
 CARD_FILE = "card.md"
 MANIFEST_KEY = "exchangeai.manifest"

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from exchangeai.comparisons import ComparisonFact, ComparisonRow, ComparisonState
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
-from exchangeai.facts import Estimate, RunFact, RunState, TrainingOptions
+from exchangeai.facts import RunFact, RunState, TrainingOptions
+from exchangeai.metrics import Estimate
 from exchangeai.rpc.training import Training, open_training
 from exchangeai.rpc.training_options import stated_options
 from exchangeai.training_progress import ProgressLine, show_comparison, show_run

@@ -19,10 +19,10 @@ from exchangeai.facts import (
     RecordingFact,
     ReportKind,
     Task,
-    TestReport,
 )
 from exchangeai.formats import ReadOptions, Unit
 from exchangeai.measurements import Measurements, Quality, Verdict
+from exchangeai.metrics import TestReport
 from exchangeai.recording import Patient, Sex
 from exchangeai.v1 import (
     dataset_pb2,

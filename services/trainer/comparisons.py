@@ -17,6 +17,7 @@ from exchangeai.errors import (
     InvalidArgument,
     NotFound,
     Overloaded,
+    TooLarge,
     Unavailable,
 )
 from exchangeai.facts import DatasetFact, Method, RunFact, RunState, TrainingOptions
@@ -29,6 +30,8 @@ from services.trainer.runs import Runs, run_id_of
 from services.trainer.scores import read_scores, scores_key
 
 DEFAULT_SEEDS = (0, 1, 2)
+MOST_RUNS = 1000
+"""A comparison is one fact, and a message of the bus holds 1 MiB."""
 SWEEP_EVERY_S = 60.0
 WATCH_EVERY_S = 0.5
 """As often as a run in hand changes."""
@@ -104,6 +107,11 @@ class Comparisons:
         if options.method is not Method.FULL:
             raise InvalidArgument(
                 "a comparison trains from scratch; choose the method that trains every layer"
+            )
+        if len(wanted.runs) > MOST_RUNS:
+            raise TooLarge(
+                f"{len(wanted.runs)} runs are more than the {MOST_RUNS} of one comparison; "
+                "take fewer architectures, seeds or label shares"
             )
         for planned in wanted.runs[: len(architectures)]:
             await self._runs.check(self._run(wanted, planned))

@@ -24,7 +24,8 @@ from exchangeai.bus import Bus, open_bus
 from exchangeai.config import BusConfig, StoreConfig, from_env
 from exchangeai.dataset import DatasetManifest, decode_manifest, download, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
-from exchangeai.facts import DatasetFact, ModelFact, Task, TestLooksFact, TestReport
+from exchangeai.facts import DatasetFact, ModelFact, Task, TestLooksFact
+from exchangeai.metrics import TestReport
 from exchangeai.model_file import model_digest, object_key, parse_model, read_manifest
 from exchangeai.store import open_blocking_store
 from exchangeai.test_looks import record_test_look

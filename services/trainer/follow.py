@@ -42,6 +42,7 @@ class Follower:
         self._origin: tuple[float, float] | None = None
         self._found = RateFound(rate=run.found_rate, curve=run.rate_curve)
         self._written_s = 0.0
+        self._advanced = False
         self.state = RunState.PREPARING
         """How far the attempt has come, of the states in which it is worked at."""
         self.failed: str | None = None
@@ -67,6 +68,7 @@ class Follower:
                 self._share = (report.epoch - 1 + report.step / report.steps) / self._max_epochs
                 self._activity = f"Training epoch {report.epoch} of at most {self._max_epochs}"
             case EpochDone():
+                self._advanced = True
                 self._epochs = (*self._epochs, report.epoch)
                 self._best_epoch = report.best_epoch
                 self._share = report.epoch.epoch / self._max_epochs
@@ -93,13 +95,16 @@ class Follower:
 
         def edit(run: RunFact) -> RunFact:
             running = run.state.working
+            state = self.state if running else run.state
             return replace(
                 run,
-                state=self.state if running else run.state,
+                state=state,
+                updated_at=run.updated_at if state is run.state else self._now_s(),
                 epochs=self._epochs,
                 best_epoch=self._best_epoch,
                 found_rate=self._found.rate,
                 rate_curve=self._found.curve,
+                starts=0 if self._advanced else run.starts,
                 progress=self._share,
                 eta_s=self._eta_s() if running else 0.0,
                 activity=self._activity if running else run.activity,

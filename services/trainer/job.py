@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from exchangeai.facts import Task, TestReport, TrainingOptions
+from exchangeai.facts import Task, TrainingOptions
+from exchangeai.metrics import TestReport
 
 JOB_FILE = "job.json"
 CHECKPOINT_FILE = "checkpoint.pt"

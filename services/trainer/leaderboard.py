@@ -16,7 +16,8 @@ import numpy as np
 
 from exchangeai.comparisons import ComparisonRow, LabelEfficiencyPoint, PartScores, PlannedRun
 from exchangeai.errors import ContractViolation
-from exchangeai.facts import Estimate, RunFact, RunState, Task
+from exchangeai.facts import RunFact, RunState, Task
+from exchangeai.metrics import Estimate
 from services.trainer.architectures import Architecture
 from services.trainer.evaluation import calibration, metrics
 from services.trainer.evaluation.intervals import DRAWS, interval, mean_of, overall

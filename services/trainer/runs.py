@@ -141,6 +141,7 @@ class Runs:
                 run,
                 state=RunState.QUEUED,
                 attempt=run.attempt + 1,
+                starts=0,
                 error=None,
                 activity="Waiting for a worker",
                 updated_at=self._now_s(),

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from exchangeai.model_file import object_key
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import RUNS_ACTIVE
 from exchangeai.test_looks import record_test_look
-from services.trainer.failures import NO_ROOM, plain_reason
+from services.trainer.failures import KILLED, NO_ROOM, plain_reason
 from services.trainer.follow import Follower
 from services.trainer.job import BASE_FILE, Job, read_result, write_job
 from services.trainer.launchers import End, Launch, Launcher
@@ -30,7 +31,8 @@ from services.trainer.run_log import RunLogs, fold, read, tail
 from services.trainer.runs import Runs, announce
 from services.trainer.scores import SCORES_FILE, scores_key
 
-MOST_CRASHES = 5
+MOST_STARTS = 5
+"""In a row, without the end of an epoch."""
 log = logging.getLogger(__name__)
 
 
@@ -74,17 +76,23 @@ class Worker:
         if run.attempt != event.attempt or run.state.ended:
             return
         if run.state is RunState.QUEUED or run.state.working:
-            run = await self._move(run.run_id, RunState.PREPARING, activity="Starting")
+            run = await self._move(run.run_id, RunState.PREPARING, activity="Starting", starts=run.starts + 1)
         if not run.state.working:
             # Cancelled while nobody followed it; its ranks may live elsewhere.
             await self._launcher.clear(self._launch(run))
             await self._end(run, RunState.CANCELLED)
+            return
+        if run.starts > MOST_STARTS:
+            # Those before took this process with them, or it would have counted their ends.
+            await self._end(run, RunState.FAILED, error=KILLED)
             return
         self._in_use.append(run.dataset_id)
         try:
             with RUNS_ACTIVE.track_inprogress():
                 await self._work(run, delivery)
         except (Unavailable, Overloaded):
+            with suppress(ExchangeaiError):
+                await self._move(run.run_id, RunState.QUEUED, activity="Waiting for the servers")
             raise  # delivered again: the servers are at fault, not the run
         except ExchangeaiError as e:
             log.exception("a run failed")
@@ -126,6 +134,7 @@ class Worker:
     ) -> None:
         """Decide what the end of the ranks means."""
         if end is End.LEFT:
+            await self._facts.change(run.run_id, lambda now: replace(now, starts=0))
             raise Later(1.0, "the ranks run on without this process")
         result = read_result(launch.folder)
         if result is not None and end is End.FINISHED:
@@ -153,7 +162,7 @@ class Worker:
             "the ranks failed",
             extra={"fields": {"run_id": run.run_id, "end": end, "log": tail(read(launch.folder), 4000)}},
         )
-        if follower.failed is None and delivery.attempt < MOST_CRASHES:
+        if follower.failed is None and (await self._runs.get(run.run_id)).starts < MOST_STARTS:
             raise RanksDied
         await self._end(
             run,
@@ -221,13 +230,15 @@ class Worker:
         await self._index.wait(run_id, lambda r: r is not None and r.state is RunState.CANCELLING)
         stop.set()
 
-    async def _move(self, run_id: str, after: RunState, *, activity: str) -> RunFact:
+    async def _move(self, run_id: str, after: RunState, *, activity: str, starts: int = 0) -> RunFact:
         """Between the queue and work; a run that is to stop, or has ended, stays as it is."""
 
         def edit(run: RunFact) -> RunFact:
             if run.state is not RunState.QUEUED and not run.state.working:
                 return run
-            return replace(run, state=after, activity=activity, eta_s=0.0, updated_at=self._now_s())
+            return replace(
+                run, state=after, activity=activity, starts=starts, eta_s=0.0, updated_at=self._now_s()
+            )
 
         moved = await self._facts.change(run_id, edit)
         await announce(self._bus, moved)

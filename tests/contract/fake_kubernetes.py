@@ -78,6 +78,11 @@ class FakeCluster:
         """What the kernel does for want of memory."""
         pod.signal(signal.SIGKILL)
 
+    def evict(self, pod: Pod, why: str) -> None:
+        """What a node does with a pod that takes more room than it may."""
+        pod.evicted = {"reason": "Evicted", "message": why}
+        pod.signal(signal.SIGKILL)
+
     def drain(self, pod: Pod) -> None:
         """Evict a pod, as when its node is drained."""
         pod.disrupted = True

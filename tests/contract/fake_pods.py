@@ -40,6 +40,8 @@ class Pod:
     asked_to_end: bool = False
     disrupted: bool = False
     """Whether the cluster, and not the container, is the cause of its end."""
+    evicted: Object = field(default_factory=dict[str, Any])
+    """What its status says when its node put it out."""
     grew: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -107,7 +109,7 @@ class Pod:
         code = await self.process.wait()
         ended = _status(container, terminated={"exitCode": code if code >= 0 else 128 - code})
         phase = "Failed" if code else "Succeeded"
-        self.object["status"] = {"phase": phase, "containerStatuses": [ended]}
+        self.object["status"] = {"phase": phase, "containerStatuses": [ended], **self.evicted}
         self.over = True
         self.grew.set()
 

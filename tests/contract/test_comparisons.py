@@ -12,7 +12,7 @@ import pytest
 from exchangeai.bus import Bus
 from exchangeai.comparisons import ComparisonFact, ComparisonState
 from exchangeai.config import BusConfig, StoreConfig
-from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound
+from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound, TooLarge
 from exchangeai.facts import RunFact, RunState
 from exchangeai.rpc.comparisons import comparison_from_proto, comparison_to_proto
 from exchangeai.store import ObjectStore
@@ -55,6 +55,9 @@ async def test_what_cannot_be_compared_is_refused(trainer: Trainer, bus: Bus, da
     for wrong in ({"architectures": []}, {"label_shares": [0.0]}, {"seeds": [1, 1]}, {"name": "A b"}):
         with pytest.raises(InvalidArgument):
             await trainer.compare(dataset_id, **wrong)
+    many = {"seeds": range(20), "label_shares": [x / 100 for x in range(1, 11)]}
+    with pytest.raises(TooLarge, match="1100 runs"):
+        await trainer.compare(dataset_id, architectures=["tiny_cnn"] + [f"a{i}" for i in range(4)], **many)
     for verb in ("GetComparison", "CancelComparison", "RankComparison"):
         with pytest.raises(NotFound, match="no such comparison"):
             await trainer(verb, getattr(pb, f"{verb}Request")(comparison_id="absent"))

@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig, to_env
 from exchangeai.dataset import decode_manifest, open_part
-from exchangeai.facts import ModelFact, ModelState, Task, TestReport
+from exchangeai.facts import ModelFact, ModelState, Task
 from exchangeai.leads import STANDARD_12
+from exchangeai.metrics import TestReport
 from exchangeai.model_file import Manifest, ModelClass, TrainingData, model_digest, object_key
 from exchangeai.store import ObjectStore
 from exchangeai.testing.datasets import CLASSES, write_dataset

@@ -20,7 +20,7 @@ from services.trainer.launchers import End, Launch, Layout
 from services.trainer.launchers import kubernetes as launcher_module
 from services.trainer.launchers._job_manifest import PodConfig, job, placement
 from services.trainer.launchers._log_lines import LogLines
-from services.trainer.report import Activity, Failed, Killed, Resumed, StepDone
+from services.trainer.report import Activity, Failed, Interrupted, Killed, Resumed, StepDone
 from services.trainer.run_log import read
 from tests.contract.fake_kubernetes import FakeCluster, fake_cluster
 from tests.contract.fake_pods import violations
@@ -207,6 +207,21 @@ async def test_words_of_all_pods_are_kept_and_a_want_of_memory_is_told(
     log = read(launch.folder).decode()
     assert "words of 0" in log
     assert "pod 1 of the run:\nwords of 1" in log
+
+
+async def test_pods_without_room_are_told(bench: Bench, cluster: FakeCluster) -> None:
+    cluster.create = Scripted(cluster, "import time; time.sleep(60)")
+    heard = Heard()
+    async with bench.kubernetes(cluster, replace(PODS, retries=0)) as launcher:
+        run = asyncio.create_task(attempt(launcher, bench.launch(), heard))
+        await until(lambda: cluster.running(0) is not None)
+        pod = cluster.running(0)
+        assert pod is not None
+        cluster.evict(pod, 'Usage of EmptyDir volume "tmp" exceeds the limit "50Gi". ')
+        assert await run is End.DIED
+    (told,) = heard.of(Interrupted)
+    assert '(Usage of EmptyDir volume "tmp" exceeds the limit "50Gi")' in told.reason
+    assert not heard.of(Killed)
 
 
 async def test_a_missing_right_is_told(

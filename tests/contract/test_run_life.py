@@ -20,7 +20,8 @@ from exchangeai.bus.embedded import start_bus
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.dataset import manifest_key
 from exchangeai.errors import NotFound
-from exchangeai.facts import ModelFact, TestLooksFact
+from exchangeai.events.v1.run_requested_pb2 import RunRequested
+from exchangeai.facts import ModelFact, RunFact, RunState, TestLooksFact, TrainingOptions
 from exchangeai.store import ObjectStore
 from exchangeai.v1 import run_pb2
 from exchangeai.v1 import training_service_pb2 as pb
@@ -150,7 +151,7 @@ async def test_data_that_cannot_be_learnt_from_fail_the_run(
 async def test_a_rank_that_is_killed_again_and_again_fails_the_run(
     trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "MOST_CRASHES", 2)
+    monkeypatch.setattr(worker_module, "MOST_STARTS", 2)
     dataset_id = await add_dataset(bus, store, tmp_path / "made")
     killed: list[int] = []
 
@@ -169,6 +170,24 @@ async def test_a_rank_that_is_killed_again_and_again_fails_the_run(
     finally:
         killer.cancel()
     assert len(set(killed)) >= 2
+
+
+async def test_a_run_that_takes_the_trainer_with_it_is_given_up(
+    trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
+) -> None:
+    run = RunFact(
+        run_id="f" * 32,
+        model_name="never",
+        dataset_id=await add_dataset(bus, store, tmp_path / "made"),
+        architecture="tiny_cnn",
+        state=RunState.PREPARING,
+        options=TrainingOptions(),
+        starts=worker_module.MOST_STARTS,
+    )
+    await bus.facts(RunFact).create(run.run_id, run)
+    await bus.publish(RunRequested(run_id=run.run_id, attempt=1), dedup_id="taken")
+    ended = (await trainer.watch(run.run_id))[-1]
+    assert (ended.state, ended.error) == (run_pb2.RUN_STATE_FAILED, KILLED)
 
 
 async def test_a_full_work_folder_fails_the_run(

@@ -17,7 +17,8 @@ from sklearn.metrics import (
 
 from exchangeai.dataset import DatasetManifest, PartManifest
 from exchangeai.errors import ContractViolation
-from exchangeai.facts import Task, TestReport
+from exchangeai.facts import Task
+from exchangeai.metrics import TestReport
 from exchangeai.model_file import Manifest, ModelClass, TrainingData
 from services.trainer.evaluation import calibration, conformal, metrics
 from services.trainer.evaluation.card import card

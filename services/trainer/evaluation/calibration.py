@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize  # pyright: ignore[reportMissingTypeStubs]
 
-from exchangeai.facts import ReliabilityBin, Task
+from exchangeai.facts import Task
+from exchangeai.metrics import ReliabilityBin
 from services.trainer.evaluation.metrics import Bits, Floats
 from services.trainer.evaluation.predictions import probabilities
 

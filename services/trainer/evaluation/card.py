@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from exchangeai.dataset import DatasetManifest
-from exchangeai.facts import Estimate, Task, TestReport, TrainingOptions
+from exchangeai.facts import Task, TrainingOptions
+from exchangeai.metrics import Estimate, TestReport
 from exchangeai.model_file import Manifest
 
 _TASKS = {

@@ -10,7 +10,7 @@ import matplotlib as untyped
 import numpy as np
 from matplotlib.figure import Figure
 
-from exchangeai.facts import TestReport
+from exchangeai.metrics import TestReport
 
 mpl: Any = untyped
 _STYLE: dict[str, Any] = {

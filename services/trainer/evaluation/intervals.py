@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from exchangeai.errors import ContractViolation
-from exchangeai.facts import Estimate, Task
+from exchangeai.facts import Task
+from exchangeai.metrics import Estimate
 from services.trainer.evaluation import metrics
 from services.trainer.evaluation.metrics import Floats
 from services.trainer.evaluation.predictions import Scores

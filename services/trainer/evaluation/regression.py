@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exchangeai.facts import TargetMetrics
+from exchangeai.metrics import TargetMetrics
 from services.trainer.evaluation.intervals import estimate
 from services.trainer.evaluation.metrics import Floats
 from services.trainer.evaluation.predictions import Scores

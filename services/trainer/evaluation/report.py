@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from exchangeai.facts import ClassMetrics, Estimate, Task, TestReport
+from exchangeai.facts import Task
+from exchangeai.metrics import ClassMetrics, Estimate, TestReport
 from exchangeai.model_file import Conformal
 from services.trainer.evaluation import calibration, conformal, metrics, regression
 from services.trainer.evaluation.intervals import DRAWS, Measure, estimate, interval, mean_of, overall

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from exchangeai.facts import Subgroup, Task
+from exchangeai.facts import Task
+from exchangeai.metrics import Subgroup
 from services.trainer.evaluation.intervals import estimate, overall
 from services.trainer.evaluation.predictions import Scores
 

@@ -40,6 +40,12 @@ def _pending(pod: Object) -> list[str]:
     return [reason for reason in reasons if reason]
 
 
+def eviction(pod: Object) -> str:
+    """Why a node put the pod out, as when it took more room than it may; empty when none did."""
+    status = pod["status"]
+    return status.get("message", "for no stated reason") if status.get("reason") == "Evicted" else ""
+
+
 def index(pod: Object) -> int:
     """Which of the Job's pods it is; -1 for none."""
     return int(pod["metadata"].get("annotations", {}).get(INDEX, -1))

@@ -27,15 +27,16 @@ from services.trainer import remote
 from services.trainer.job import GAVE_UP
 from services.trainer.launchers import End, Launch, Launcher, Layout, Listener, Tell, first, lay_out
 from services.trainer.launchers._job_manifest import CONTAINER, PREFIX, PodConfig, job, placement, service
-from services.trainer.launchers._job_status import KILLED, end_of_job, exit_code, index, waits_for
+from services.trainer.launchers._job_status import KILLED, end_of_job, eviction, exit_code, index, waits_for
 from services.trainer.launchers._log_lines import LogLines
-from services.trainer.report import Activity, Alive, Failed, Killed, encode
+from services.trainer.report import Activity, Alive, Failed, Interrupted, Killed, encode
 
 THREADS = 32
 """Each followed log takes one, and each request for a moment."""
 RETRY_BUDGET_S = 60.0
 SILENCE_S = 30.0
 """A log stream that says nothing for so long is opened anew: its connection may be dead."""
+ROOM = "give them more (trainer.jobs of the chart), then continue the run"
 PASSING = (429, 500, 502, 503, 504)
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -347,7 +348,12 @@ class KubernetesLauncher:
                 listener.keep(f"pod {index(pod)} of the run:\n".encode())
             if index(pod) != 0 or gave_up:
                 await self._read(pod["metadata"]["name"], listener)
-        if any(exit_code(pod) == KILLED for pod in pods) and not isinstance(listener.last, Failed):
+        for why in {eviction(pod) for pod in pods} - {""}:
+            told = f"the cluster evicted pods of the run again and again ({why.strip().rstrip('.')}); {ROOM}"
+            await listener.hear(encode(Interrupted(reason=told)))
+        if any(exit_code(pod) == KILLED and not eviction(pod) for pod in pods) and not isinstance(
+            listener.last, Failed
+        ):
             # The kernel may end a whole container, with whoever could have told of it.
             await listener.hear(encode(Killed()))
 

@@ -11,9 +11,6 @@ import numpy as np
 
 from exchangeai.errors import NotFound, Unavailable
 from exchangeai.facts import (
-    ClassMetrics as ClassMetrics,
-)
-from exchangeai.facts import (
     DatasetFact,
     RunFact,
     TrainingOptions,
@@ -23,9 +20,6 @@ from exchangeai.facts import (
 )
 from exchangeai.facts import (
     Epoch as Epoch,
-)
-from exchangeai.facts import (
-    Estimate as Estimate,
 )
 from exchangeai.facts import (
     JoinReport as JoinReport,
@@ -45,12 +39,12 @@ from exchangeai.facts import (
 from exchangeai.facts import (
     Task as Task,
 )
-from exchangeai.facts import (
-    TestReport as TestReport,
-)
 from exchangeai.measurements import LeadQuality as LeadQuality
 from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
+from exchangeai.metrics import ClassMetrics as ClassMetrics
+from exchangeai.metrics import Estimate as Estimate
+from exchangeai.metrics import TestReport as TestReport
 from exchangeai.recording import MILLIVOLT
 from exchangeai.rpc.convert import measurements_from_proto
 from exchangeai.rpc.runs import run_from_proto

@@ -276,8 +276,6 @@ class TrainingOptions:
     """Windows a step, over all processes and accumulated parts."""
     learning_rate: float = 3e-3
     """At its peak, of the last layers."""
-    find_learning_rate: bool = False
-    """Begin with a range test on the data, whose finding takes the place of `learning_rate`."""
     patience: int = 5
     """Epochs without a better validation score until the run ends."""
     seed: int = 0
@@ -304,15 +302,6 @@ class TrainingOptions:
     """Of `AUGMENTATIONS`."""
     label_share: float = 1.0
     """Share of the training patients to learn from, chosen by the seed; validation and test stay whole."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RatePoint:
-    """A step of a learning-rate range test."""
-
-    rate: float
-    loss: float
-    """Smoothed over the steps before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,9 +345,6 @@ class RunFact:
     """The comparison it is part of; empty for none."""
     inference_ms: float = 0.0
     """Median time for one window in ONNX Runtime on one thread; 0 when not measured."""
-    found_rate: float = 0.0
-    """Peak rate that the range test chose; 0 where there was none."""
-    rate_curve: tuple[RatePoint, ...] = ()
     code_version: str = ""
     """Version of the code that trains; empty until a worker has taken the run."""
     dataset_digest: str = ""

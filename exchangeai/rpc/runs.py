@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exchangeai.facts import Epoch, RatePoint, RunFact, RunState
+from exchangeai.facts import Epoch, RunFact, RunState
 from exchangeai.rpc.convert import report_from_proto, report_to_proto, timestamp
 from exchangeai.rpc.training_options import options_from_proto, options_to_proto
 from exchangeai.v1 import run_pb2
@@ -33,8 +33,6 @@ def run_to_proto(fact: RunFact) -> run_pb2.Run:
         comparison_id=fact.comparison_id,
         code_version=fact.code_version,
         dataset_digest=fact.dataset_digest,
-        found_rate=fact.found_rate,
-        rate_curve=[run_pb2.RatePoint(rate=x.rate, loss=x.loss) for x in fact.rate_curve],
     )
     if fact.test is not None:
         message.test.CopyFrom(report_to_proto(fact.test))
@@ -75,8 +73,6 @@ def run_from_proto(r: run_pb2.Run) -> RunFact:
         comparison_id=r.comparison_id,
         code_version=r.code_version,
         dataset_digest=r.dataset_digest,
-        found_rate=r.found_rate,
-        rate_curve=tuple(RatePoint(rate=x.rate, loss=x.loss) for x in r.rate_curve),
         created_at=r.created_at.ToMicroseconds() / 1e6,
         updated_at=r.updated_at.ToMicroseconds() / 1e6,
     )

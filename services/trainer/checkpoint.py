@@ -36,8 +36,6 @@ class Progress:
     """Sum of the losses of these steps, of rank 0."""
     best_epoch: int = 0
     best_score: tuple[float, float] = (float("-inf"), float("-inf"))
-    learning_rate: float = 0.0
-    """Peak rate that the run goes by; 0 in checkpoints that do not know it."""
     finished: bool = False
     """No more epochs are to come."""
     history: tuple[Epoch, ...] = ()

@@ -17,7 +17,6 @@ from services.trainer.report import (
     Finished,
     Interrupted,
     Killed,
-    RateFound,
     Report,
     Resumed,
     StepDone,
@@ -40,7 +39,6 @@ class Follower:
         self._share = run.progress
         self._activity = "Starting"
         self._origin: tuple[float, float] | None = None
-        self._found = RateFound(rate=run.found_rate, curve=run.rate_curve)
         self._written_s = 0.0
         self._advanced = False
         self.state = RunState.PREPARING
@@ -62,8 +60,6 @@ class Follower:
                 self._share = min(1.0, len(report.epochs) / self._max_epochs)
                 self._origin = (self._now_s(), self._share)
                 self.state = RunState.RUNNING
-            case RateFound():
-                self._found = report
             case StepDone():
                 self._share = (report.epoch - 1 + report.step / report.steps) / self._max_epochs
                 self._activity = f"Training epoch {report.epoch} of at most {self._max_epochs}"
@@ -102,8 +98,6 @@ class Follower:
                 updated_at=run.updated_at if state is run.state else self._now_s(),
                 epochs=self._epochs,
                 best_epoch=self._best_epoch,
-                found_rate=self._found.rate,
-                rate_curve=self._found.curve,
                 starts=0 if self._advanced else run.starts,
                 progress=self._share,
                 eta_s=self._eta_s() if running else 0.0,

@@ -64,7 +64,7 @@ def train(
     loader = batches.Loader(data, objective, options, order, ranks.rank)
     net = fresh().to(ranks.device)
     averaged = copy.deepcopy(net)
-    at = Progress(learning_rate=options.learning_rate)
+    at = Progress()
     best = copy.deepcopy(net.state_dict())
     if resumed is not None:
         at, best = resumed.progress, resumed.best

@@ -24,12 +24,10 @@ from exchangeai.v1.training_service_pb2_grpc import (
 )
 from services.trainer.architectures import Architectures
 from services.trainer.comparisons import Comparisons
-from services.trainer.estimate import Estimates
 from services.trainer.launchers import Launcher
 from services.trainer.launchers.kubernetes import KubernetesConfig, open_kubernetes
 from services.trainer.launchers.local import LocalLauncher
 from services.trainer.launchers.slurm import SlurmConfig, SlurmLauncher
-from services.trainer.offers import Offers
 from services.trainer.publish import Publisher
 from services.trainer.runs import Runs
 from services.trainer.servicer import TrainingServicer
@@ -97,8 +95,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         publisher = Publisher(bus, store, time.time)
         worker = Worker(bus, store, runs, index, publisher, launcher, config.work_dir / "trainer", time.time)
         server = Server(config.rpc)
-        offers = Offers(bus, architectures, Estimates(config.cores or len(os.sched_getaffinity(0))))
-        servicer = TrainingServicer(runs, index, architectures, comparisons, worker.logs, offers)
+        servicer = TrainingServicer(runs, index, architectures, comparisons, worker.logs)
         add_TrainingServiceServicer_to_server(servicer, server.grpc)
         port = await stack.enter_async_context(server.serving("exchangeai.v1.TrainingService"))
         announce(port)

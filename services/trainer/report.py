@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from exchangeai.facts import Epoch, RatePoint
+from exchangeai.facts import Epoch
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,6 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
-
-
-class RateFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rate"):
-    """The range test has chosen the peak rate."""
-
-    rate: float
-    curve: tuple[RatePoint, ...]
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="alive"):
@@ -82,7 +75,6 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag
 Report = (
     Activity
     | Resumed
-    | RateFound
     | Alive
     | StepDone
     | EpochDone
@@ -115,8 +107,6 @@ def words(report: Report) -> str:
             return report.text
         case Resumed():
             return f"Training begins after {len(report.epochs)} epochs" if report.epochs else ""
-        case RateFound():
-            return f"The range test chose the rate {report.rate:g}"
         case EpochDone(epoch=done):
             said = f"Epoch {done.epoch}: loss {done.train_loss:.5f}, on validation {done.validation_loss:.5f}"
             score = done.validation_macro_auroc

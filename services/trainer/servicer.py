@@ -12,13 +12,12 @@ from exchangeai.comparisons import ComparisonFact
 from exchangeai.facts import RunFact
 from exchangeai.rpc.comparisons import comparison_to_proto
 from exchangeai.rpc.runs import run_to_proto
-from exchangeai.rpc.training_options import options_from_proto, options_to_proto
+from exchangeai.rpc.training_options import options_from_proto
 from exchangeai.v1 import comparison_pb2
 from exchangeai.v1 import training_service_pb2 as pb
 from exchangeai.v1.training_service_pb2_grpc import TrainingServiceServicer
 from services.trainer.architectures import Architectures
 from services.trainer.comparisons import Comparisons
-from services.trainer.offers import Offers
 from services.trainer.run_log import RunLogs, tail
 from services.trainer.runs import Runs
 
@@ -35,9 +34,7 @@ class TrainingServicer(TrainingServiceServicer):
         architectures: Architectures,
         comparisons: Comparisons,
         logs: RunLogs,
-        offers: Offers,
     ) -> None:
-        self._offers = offers
         self._logs = logs
         self._comparisons = comparisons
         self._runs = runs
@@ -81,25 +78,6 @@ class TrainingServicer(TrainingServiceServicer):
     async def ResumeRun(self, request: pb.ResumeRunRequest, context: Context) -> pb.ResumeRunResponse:
         """Continue a run."""
         return pb.ResumeRunResponse(run=run_to_proto(await self._runs.resume(request.run_id)))
-
-    async def ListPresets(self, request: pb.ListPresetsRequest, context: Context) -> pb.ListPresetsResponse:
-        """Tell the presets for a data set."""
-        offered = await self._offers.presets(request.dataset_id, request.architecture, request.from_base)
-        return pb.ListPresetsResponse(
-            presets=[
-                pb.Preset(name=x.name, summary=x.summary, options=options_to_proto(x.options))
-                for x in offered
-            ]
-        )
-
-    async def EstimateRun(self, request: pb.EstimateRunRequest, context: Context) -> pb.EstimateRunResponse:
-        """Measure a few steps and tell how long a run would take."""
-        told = await self._offers.estimate(
-            request.dataset_id, request.architecture, options_from_proto(request.options)
-        )
-        return pb.EstimateRunResponse(
-            low_s=told.low_s, high_s=told.high_s, peak_bytes=told.peak_bytes, step_s=told.step_s
-        )
 
     async def GetRunLog(self, request: pb.GetRunLogRequest, context: Context) -> pb.GetRunLogResponse:
         """Tell the end of a run's log."""

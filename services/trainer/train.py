@@ -36,7 +36,6 @@ from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.failures import plain_reason
-from services.trainer.find_rate import with_rate
 from services.trainer.finish import finish
 from services.trainer.job import (
     BASE_FILE,
@@ -105,7 +104,6 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             if ranks.first:
                 checkpoint.save(made, path, store, key)
 
-        job = with_rate(job, parts["train"], learned, rows, ranks, fresh, resumed, tell)
         tell(Activity(text="Training"))
         trained = train(
             job, parts, learned, ranks, fresh=fresh, resumed=resumed, save=save, stop=stop, tell=tell

@@ -67,38 +67,6 @@ async def test_what_cannot_be_trained_is_refused(trainer: Trainer, bus: Bus, dat
     assert not (await trainer("ListRuns", pb.ListRunsRequest())).runs
 
 
-async def test_presets_and_their_time_are_told_for_a_data_set(trainer: Trainer, dataset_id: str) -> None:
-    asked = pb.ListPresetsRequest(dataset_id=dataset_id, architecture="tiny_cnn")
-    offered = (await trainer("ListPresets", asked)).presets
-    assert [x.name for x in offered] == ["quick", "balanced", "thorough"]
-    assert all(x.summary and x.options.max_epochs for x in offered)
-    told = [
-        await trainer(
-            "EstimateRun",
-            pb.EstimateRunRequest(dataset_id=dataset_id, architecture="tiny_cnn", options=x.options),
-        )
-        for x in offered
-    ]
-    assert all(0 < x.low_s < x.high_s and x.step_s > 0 and x.peak_bytes > 0 for x in told)
-    assert told[0].high_s < told[2].high_s
-    with pytest.raises(NotFound, match="architecture"):
-        await trainer("ListPresets", pb.ListPresetsRequest(dataset_id=dataset_id, architecture="perceptron"))
-    with pytest.raises(NotFound, match="data set"):
-        await trainer("EstimateRun", pb.EstimateRunRequest(dataset_id="f" * 64, architecture="tiny_cnn"))
-
-
-@pytest.mark.slow
-async def test_a_rate_is_found_told_and_gone_by(trainer: Trainer, dataset_id: str) -> None:
-    options = run_pb2.TrainingOptions(max_epochs=2, batch_size=8, find_learning_rate=True)
-    started = await trainer.start(dataset_id, options=options)
-    ended = (await trainer.watch(started.run_id))[-1]
-    assert ended.state == run_pb2.RUN_STATE_SUCCEEDED, ended.error
-    assert 1e-5 < ended.found_rate < 1
-    assert len(ended.rate_curve) > 10
-    log = await trainer("GetRunLog", pb.GetRunLogRequest(run_id=started.run_id))
-    assert "range test chose the rate" in log.text
-
-
 @pytest.mark.slow
 async def test_runs_publish_versions_and_build_on_each_other(
     trainer: Trainer, bus: Bus, store: ObjectStore, dataset_id: str

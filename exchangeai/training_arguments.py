@@ -106,6 +106,9 @@ def _add_options(parser: Any) -> None:
             )
     group.add_argument("--precision", choices=[x.value for x in Precision], help="default: float32")
     group.add_argument("--compile", action="store_const", const=True, help="compile the network first")
+    group.add_argument(
+        "--find-learning-rate", action="store_const", const=True, help="search for the peak rate first"
+    )
     group.add_argument("--class-weights", action="store_const", const=True, help="weigh rare classes more")
     group.add_argument(
         "--augmentations",

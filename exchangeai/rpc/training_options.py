@@ -40,6 +40,7 @@ def options_to_proto(options: TrainingOptions) -> run_pb2.TrainingOptions:
         gradient_clip=options.gradient_clip,
         augmentations=run_pb2.Augmentations(names=options.augmentations),
         label_share=options.label_share,
+        find_learning_rate=options.find_learning_rate,
     )
 
 
@@ -74,6 +75,7 @@ def options_from_proto(
             message.augmentations.names if message.HasField("augmentations") else d.augmentations
         ),
         label_share=stated("label_share"),
+        find_learning_rate=message.find_learning_rate or d.find_learning_rate,
     )
 
 

@@ -79,13 +79,14 @@ def options_from_proto(
     )
 
 
-def stated_options(stated: Mapping[str, object]) -> TrainingOptions:
+def stated_options(stated: Mapping[str, object], defaults: TrainingOptions | None = None) -> TrainingOptions:
     """Options from what a person stated, by the names of their fields; None and empty text mean the default.
 
     Raises InvalidArgument for what cannot be such an option; whether its value is in range the service says.
     """
     given = {name: value for name, value in stated.items() if value is not None and value != ""}
+    known: dict[str, object] = msgspec.to_builtins(defaults or TrainingOptions())
     try:
-        return msgspec.convert(given, TrainingOptions, strict=False)
+        return msgspec.convert({**known, **given}, TrainingOptions, strict=False)
     except msgspec.ValidationError as e:
         raise InvalidArgument(f"a training option makes no sense: {e}") from e

@@ -30,6 +30,10 @@ def run_id_of(request_key: str) -> str:
     return hashlib.sha256(f"run:{request_key}".encode()).hexdigest()[:32]
 
 
+FORGOTTEN_WITHIN_S = 12 * 3600.0
+"""Well within the time for which the server tells repeated events."""
+
+
 class Runs:
     """The verbs of the training service."""
 
@@ -54,6 +58,7 @@ class Runs:
         self._models = models
         self._architectures = architectures
         self._now_s = now_s
+        self._asked_forgotten = False
         self._new_id = new_id
 
     async def start(
@@ -160,9 +165,15 @@ class Runs:
         await announce(self._bus, run)
 
     async def request_forgotten(self) -> None:
-        """Request every queued run again: its event may have been lost in a crash."""
+        """Request every queued run again: its event may have been lost in a crash.
+
+        But for the first time, not those that have waited for long: their event is in the queue, and the server
+        would no longer know a second one for the same.
+        """
+        since_s = self._now_s() - FORGOTTEN_WITHIN_S if self._asked_forgotten else 0.0
+        self._asked_forgotten = True
         for run in self.list():
-            if run.state is RunState.QUEUED:
+            if run.state is RunState.QUEUED and run.updated_at >= since_s:
                 await self.request(run)
 
     def base_fact(self, base_model: str) -> ModelFact:

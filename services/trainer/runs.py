@@ -119,6 +119,15 @@ class Runs:
         """All runs, newest first."""
         return sorted(self._index.items.values(), key=lambda r: (r.created_at, r.run_id), reverse=True)
 
+    async def dataset(self, dataset_id: str) -> DatasetFact:
+        """A data set that can be learned from. Raises NotFound, NotReady."""
+        fact = await self._datasets.get(dataset_id)
+        if fact is None:
+            raise NotFound("there is no such data set; build it first")
+        if fact.value.state is not DatasetState.READY:
+            raise NotReady(f"the data set is {fact.value.state}; training needs one that is ready")
+        return fact.value
+
     async def cancel(self, run_id: str) -> RunFact:
         """Stop a run: a queued one ends at once, a running one after saving. Raises NotFound."""
 
@@ -206,11 +215,7 @@ class Runs:
                 "a linear probe or an attention head needs a base model whose features it reads; "
                 "choose one, or train every layer"
             )
-        dataset = await self._datasets.get(run.dataset_id)
-        if dataset is None:
-            raise NotFound("there is no such data set; build it first")
-        if dataset.value.state is not DatasetState.READY:
-            raise NotReady(f"the data set is {dataset.value.state}; training needs one that is ready")
+        await self.dataset(run.dataset_id)
         if run.base_model:
             digest = self.base_fact(run.base_model).digest
             manifest = read_manifest(parse_model(await self._store.get(object_key(digest))))

@@ -176,8 +176,8 @@ class Runs:
     async def request_forgotten(self) -> None:
         """Request every queued run again: its event may have been lost in a crash.
 
-        But for the first time, not those that have waited for long: their event is in the queue, and the server
-        would no longer know a second one for the same.
+        But for the first time, not those that have waited for long: their event is in the queue, and the
+        server would no longer know a second one for the same.
         """
         since_s = self._now_s() - FORGOTTEN_WITHIN_S if self._asked_forgotten else 0.0
         self._asked_forgotten = True

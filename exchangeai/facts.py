@@ -302,6 +302,8 @@ class TrainingOptions:
     """Of `AUGMENTATIONS`."""
     label_share: float = 1.0
     """Share of the training patients to learn from, chosen by the seed; validation and test stay whole."""
+    find_learning_rate: bool = False
+    """Begin with a search for the peak learning rate, which then takes the place of the stated one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +318,21 @@ class Epoch:
     seconds: float
     validation_error: float | None = None
     """In regression: mean absolute error over the spread of each target, averaged over targets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSearch:
+    """A learning-rate range test: one step at each of rising rates; see `services.trainer.find_rate`."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    """Smoothed, one for each rate."""
+    steepest: float | None
+    """Where the loss fell most steeply; None when it never fell."""
+    divergence: float | None
+    """Where it diverged; None when it did not."""
+    chosen: float
+    """What the run trains with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,6 +366,8 @@ class RunFact:
     """Version of the code that trains; empty until a worker has taken the run."""
     dataset_digest: str = ""
     """SHA-256 of the data set's manifest, which holds that of every shard; empty until a worker has it."""
+    rate_search: RateSearch | None = None
+    """How its learning rate was searched for; None when it was not, or not yet."""
     created_at: float = 0.0
     updated_at: float = 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from exchangeai.facts import AUGMENTATIONS, Method, Precision, TrainingOptions
@@ -23,6 +24,11 @@ _NUMBERS = {
     "mixup": "parameter of its Beta distribution, 0 for none",
     "gradient_clip": "greatest norm of a gradient, 0 for no limit",
 }
+_SWITCHES = {
+    "compile": "compile the network first",
+    "class-weights": "weigh rare classes more",
+    "find-learning-rate": "search for the peak rate first",
+}
 
 
 def add_finetune(commands: Any) -> None:
@@ -39,6 +45,11 @@ def add_finetune(commands: Any) -> None:
     parser.add_argument("--architecture", required=True, help="what to train; see `exchangeai models list`")
     parser.add_argument("--base", default="", metavar="NAME[:VERSION]", help="model to start from")
     parser.add_argument("--name", required=True, help="name of the model to publish")
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="ready-made options: quick, balanced or thorough; those stated go first",
+    )
     parser.add_argument("--method", choices=[x.value for x in Method], help="what is trained (default: full)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and variation (default: 0)")
     parser.add_argument(
@@ -105,8 +116,8 @@ def _add_options(parser: Any) -> None:
                 help=f"{text} (default: {getattr(_DEFAULTS, name):g})",
             )
     group.add_argument("--precision", choices=[x.value for x in Precision], help="default: float32")
-    group.add_argument("--compile", action="store_const", const=True, help="compile the network first")
-    group.add_argument("--class-weights", action="store_const", const=True, help="weigh rare classes more")
+    for name, text in _SWITCHES.items():
+        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=None, help=text)
     group.add_argument(
         "--augmentations",
         type=_texts,

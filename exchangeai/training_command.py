@@ -34,7 +34,7 @@ def finetune(arguments: argparse.Namespace) -> int:
             architecture=arguments.architecture,
             model_name=arguments.name,
             base_model=arguments.base,
-            options=_options(arguments),
+            options=_options(arguments, _preset(training, arguments)),
             # The call may be repeated on its way without a second run.
             request_key=secrets.token_hex(16),
         )
@@ -92,9 +92,22 @@ def runs(arguments: argparse.Namespace) -> int:
     return _asked(arguments, act)
 
 
-def _options(arguments: argparse.Namespace) -> TrainingOptions:
+def _options(arguments: argparse.Namespace, preset: TrainingOptions | None = None) -> TrainingOptions:
     names = [x.name for x in fields(TrainingOptions)]
-    return stated_options({name: getattr(arguments, name, None) for name in names})
+    return stated_options({name: getattr(arguments, name, None) for name in names}, preset)
+
+
+def _preset(training: Training, arguments: argparse.Namespace) -> TrainingOptions | None:
+    if not arguments.preset:
+        return None
+    presets = training.presets(
+        dataset_id=arguments.dataset,
+        architecture=arguments.architecture,
+        from_base=bool(arguments.base),
+    )
+    if arguments.preset not in presets:
+        raise NotFound(f"there is no preset {arguments.preset}; there are {', '.join(presets)}")
+    return presets[arguments.preset]
 
 
 def _asked(arguments: argparse.Namespace, act: Callable[[Training], int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exchangeai.facts import Epoch, RunFact, RunState
+from exchangeai.facts import Epoch, RateSearch, RunFact, RunState
 from exchangeai.rpc.convert import report_from_proto, report_to_proto, timestamp
 from exchangeai.rpc.training_options import options_from_proto, options_to_proto
 from exchangeai.v1 import run_pb2
@@ -36,6 +36,16 @@ def run_to_proto(fact: RunFact) -> run_pb2.Run:
     )
     if fact.test is not None:
         message.test.CopyFrom(report_to_proto(fact.test))
+    if (search := fact.rate_search) is not None:
+        message.rate_search.CopyFrom(
+            run_pb2.RateSearch(
+                rates=search.rates,
+                losses=search.losses,
+                steepest=search.steepest,
+                divergence=search.divergence,
+                chosen=search.chosen,
+            )
+        )
     return message
 
 
@@ -73,8 +83,19 @@ def run_from_proto(r: run_pb2.Run) -> RunFact:
         comparison_id=r.comparison_id,
         code_version=r.code_version,
         dataset_digest=r.dataset_digest,
+        rate_search=_search(r.rate_search) if r.HasField("rate_search") else None,
         created_at=r.created_at.ToMicroseconds() / 1e6,
         updated_at=r.updated_at.ToMicroseconds() / 1e6,
+    )
+
+
+def _search(s: run_pb2.RateSearch) -> RateSearch:
+    return RateSearch(
+        rates=tuple(s.rates),
+        losses=tuple(s.losses),
+        steepest=s.steepest if s.HasField("steepest") else None,
+        divergence=s.divergence if s.HasField("divergence") else None,
+        chosen=s.chosen,
     )
 
 

@@ -13,7 +13,7 @@ from exchangeai.facts import RunFact, TrainingOptions
 from exchangeai.rpc.client import invoke, open_channel, stream
 from exchangeai.rpc.comparisons import comparison_from_proto
 from exchangeai.rpc.runs import run_from_proto
-from exchangeai.rpc.training_options import options_to_proto
+from exchangeai.rpc.training_options import options_from_proto, options_to_proto
 from exchangeai.v1 import training_service_pb2 as pb
 from exchangeai.v1.training_service_pb2_grpc import TrainingServiceStub
 
@@ -32,6 +32,12 @@ class Training:
 
     def __init__(self, stub: TrainingServiceStub) -> None:
         self._stub: Any = stub
+
+    def presets(self, *, dataset_id: str, architecture: str, from_base: bool) -> dict[str, TrainingOptions]:
+        """Ready-made options by name, the least work first. Raises what the service raises."""
+        request = pb.ListPresetsRequest(dataset_id=dataset_id, architecture=architecture, from_base=from_base)
+        found = invoke(self._stub.ListPresets, request, timeout_s=120).presets
+        return {x.name: options_from_proto(x.options) for x in found}
 
     def start_run(
         self,

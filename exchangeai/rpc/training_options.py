@@ -40,6 +40,7 @@ def options_to_proto(options: TrainingOptions) -> run_pb2.TrainingOptions:
         gradient_clip=options.gradient_clip,
         augmentations=run_pb2.Augmentations(names=options.augmentations),
         label_share=options.label_share,
+        find_learning_rate=options.find_learning_rate,
     )
 
 
@@ -74,16 +75,18 @@ def options_from_proto(
             message.augmentations.names if message.HasField("augmentations") else d.augmentations
         ),
         label_share=stated("label_share"),
+        find_learning_rate=message.find_learning_rate or d.find_learning_rate,
     )
 
 
-def stated_options(stated: Mapping[str, object]) -> TrainingOptions:
+def stated_options(stated: Mapping[str, object], defaults: TrainingOptions | None = None) -> TrainingOptions:
     """Options from what a person stated, by the names of their fields; None and empty text mean the default.
 
     Raises InvalidArgument for what cannot be such an option; whether its value is in range the service says.
     """
     given = {name: value for name, value in stated.items() if value is not None and value != ""}
+    known: dict[str, object] = msgspec.to_builtins(defaults or TrainingOptions())
     try:
-        return msgspec.convert(given, TrainingOptions, strict=False)
+        return msgspec.convert({**known, **given}, TrainingOptions, strict=False)
     except msgspec.ValidationError as e:
         raise InvalidArgument(f"a training option makes no sense: {e}") from e

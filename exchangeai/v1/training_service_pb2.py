@@ -27,7 +27,7 @@ from exchangeai.v1 import comparison_pb2 as exchangeai_dot_v1_dot_comparison__pb
 from exchangeai.v1 import run_pb2 as exchangeai_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$exchangeai/v1/training_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1e\x65xchangeai/v1/comparison.proto\x1a\x17\x65xchangeai/v1/run.proto\"\x81\x02\n\x0fStartRunRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\x0c\x61rchitecture\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nmodel_name\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,62}$\x12/\n\x07options\x18\x04 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12\x1b\n\nbase_model\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x0brequest_key\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"3\n\x10StartRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\",\n\x0fWatchRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"3\n\x10WatchRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"\x11\n\x0fListRunsRequest\"4\n\x10ListRunsResponse\x12 \n\x04runs\x18\x01 \x03(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10\x43\x61ncelRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11\x43\x61ncelRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10ResumeRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11ResumeRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"k\n\x10GetRunLogRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\nsize_bytes\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\x12\x1b\n\nskip_bytes\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"6\n\x11GetRunLogResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x03\"\x1a\n\x18ListArchitecturesRequest\"O\n\x19ListArchitecturesResponse\x12\x32\n\rarchitectures\x18\x01 \x03(\x0b\x32\x1b.exchangeai.v1.Architecture\"Q\n\x0c\x41rchitecture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x03\x12\x0e\n\x06gflops\x18\x04 \x01(\x01\"\xc4\x02\n\x16StartComparisonRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x30\n\x04name\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,29}$\x12+\n\rarchitectures\x18\x03 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10@\x18\x01\"\x06r\x04\x10\x01\x18@\x12\x19\n\x05seeds\x18\x04 \x03(\x04\x42\n\xbaH\x07\x92\x01\x04\x10\x14\x18\x01\x12\x36\n\x0clabel_shares\x18\x05 \x03(\x01\x42 \xbaH\x1d\x92\x01\x1a\x10\n\x18\x01\"\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12/\n\x07options\x18\x06 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12\x1c\n\x0brequest_key\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"H\n\x17StartComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"8\n\x14GetComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"F\n\x15GetComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\":\n\x16WatchComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"H\n\x17WatchComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"\x18\n\x16ListComparisonsRequest\"I\n\x17ListComparisonsResponse\x12.\n\x0b\x63omparisons\x18\x01 \x03(\x0b\x32\x19.exchangeai.v1.Comparison\";\n\x17\x43\x61ncelComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"I\n\x18\x43\x61ncelComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"9\n\x15RankComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"G\n\x16RankComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison2\x9a\t\n\x0fTrainingService\x12K\n\x08StartRun\x12\x1e.exchangeai.v1.StartRunRequest\x1a\x1f.exchangeai.v1.StartRunResponse\x12M\n\x08WatchRun\x12\x1e.exchangeai.v1.WatchRunRequest\x1a\x1f.exchangeai.v1.WatchRunResponse0\x01\x12K\n\x08ListRuns\x12\x1e.exchangeai.v1.ListRunsRequest\x1a\x1f.exchangeai.v1.ListRunsResponse\x12N\n\tCancelRun\x12\x1f.exchangeai.v1.CancelRunRequest\x1a .exchangeai.v1.CancelRunResponse\x12N\n\tResumeRun\x12\x1f.exchangeai.v1.ResumeRunRequest\x1a .exchangeai.v1.ResumeRunResponse\x12N\n\tGetRunLog\x12\x1f.exchangeai.v1.GetRunLogRequest\x1a .exchangeai.v1.GetRunLogResponse\x12\x66\n\x11ListArchitectures\x12\'.exchangeai.v1.ListArchitecturesRequest\x1a(.exchangeai.v1.ListArchitecturesResponse\x12`\n\x0fStartComparison\x12%.exchangeai.v1.StartComparisonRequest\x1a&.exchangeai.v1.StartComparisonResponse\x12Z\n\rGetComparison\x12#.exchangeai.v1.GetComparisonRequest\x1a$.exchangeai.v1.GetComparisonResponse\x12\x62\n\x0fWatchComparison\x12%.exchangeai.v1.WatchComparisonRequest\x1a&.exchangeai.v1.WatchComparisonResponse0\x01\x12`\n\x0fListComparisons\x12%.exchangeai.v1.ListComparisonsRequest\x1a&.exchangeai.v1.ListComparisonsResponse\x12\x63\n\x10\x43\x61ncelComparison\x12&.exchangeai.v1.CancelComparisonRequest\x1a\'.exchangeai.v1.CancelComparisonResponse\x12]\n\x0eRankComparison\x12$.exchangeai.v1.RankComparisonRequest\x1a%.exchangeai.v1.RankComparisonResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$exchangeai/v1/training_service.proto\x12\rexchangeai.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1e\x65xchangeai/v1/comparison.proto\x1a\x17\x65xchangeai/v1/run.proto\"\x81\x02\n\x0fStartRunRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\x0c\x61rchitecture\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x36\n\nmodel_name\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,62}$\x12/\n\x07options\x18\x04 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12\x1b\n\nbase_model\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x0brequest_key\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"3\n\x10StartRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\",\n\x0fWatchRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"3\n\x10WatchRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"\x11\n\x0fListRunsRequest\"4\n\x10ListRunsResponse\x12 \n\x04runs\x18\x01 \x03(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10\x43\x61ncelRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11\x43\x61ncelRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"-\n\x10ResumeRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"4\n\x11ResumeRunResponse\x12\x1f\n\x03run\x18\x01 \x01(\x0b\x32\x12.exchangeai.v1.Run\"k\n\x10GetRunLogRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\nsize_bytes\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\x12\x1b\n\nskip_bytes\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"6\n\x11GetRunLogResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x03\"\x1a\n\x18ListArchitecturesRequest\"O\n\x19ListArchitecturesResponse\x12\x32\n\rarchitectures\x18\x01 \x03(\x0b\x32\x1b.exchangeai.v1.Architecture\"Q\n\x0c\x41rchitecture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x01(\x03\x12\x0e\n\x06gflops\x18\x04 \x01(\x01\"s\n\x12ListPresetsRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\x0c\x61rchitecture\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x11\n\tfrom_base\x18\x03 \x01(\x08\"=\n\x13ListPresetsResponse\x12&\n\x07presets\x18\x01 \x03(\x0b\x32\x15.exchangeai.v1.Preset\"X\n\x06Preset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12/\n\x07options\x18\x03 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\"\x91\x01\n\x12\x45stimateRunRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\x0c\x61rchitecture\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12/\n\x07options\x18\x03 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\"f\n\x13\x45stimateRunResponse\x12\r\n\x05low_s\x18\x01 \x01(\x01\x12\x0e\n\x06high_s\x18\x02 \x01(\x01\x12\x19\n\x11peak_memory_bytes\x18\x03 \x01(\x03\x12\x15\n\rmeasured_from\x18\x04 \x01(\t\"\xc4\x02\n\x16StartComparisonRequest\x12)\n\ndataset_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x30\n\x04name\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,29}$\x12+\n\rarchitectures\x18\x03 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x01\x10@\x18\x01\"\x06r\x04\x10\x01\x18@\x12\x19\n\x05seeds\x18\x04 \x03(\x04\x42\n\xbaH\x07\x92\x01\x04\x10\x14\x18\x01\x12\x36\n\x0clabel_shares\x18\x05 \x03(\x01\x42 \xbaH\x1d\x92\x01\x1a\x10\n\x18\x01\"\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12/\n\x07options\x18\x06 \x01(\x0b\x32\x1e.exchangeai.v1.TrainingOptions\x12\x1c\n\x0brequest_key\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"H\n\x17StartComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"8\n\x14GetComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"F\n\x15GetComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\":\n\x16WatchComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"H\n\x17WatchComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"\x18\n\x16ListComparisonsRequest\"I\n\x17ListComparisonsResponse\x12.\n\x0b\x63omparisons\x18\x01 \x03(\x0b\x32\x19.exchangeai.v1.Comparison\";\n\x17\x43\x61ncelComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"I\n\x18\x43\x61ncelComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison\"9\n\x15RankComparisonRequest\x12 \n\rcomparison_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"G\n\x16RankComparisonResponse\x12-\n\ncomparison\x18\x01 \x01(\x0b\x32\x19.exchangeai.v1.Comparison2\xc6\n\n\x0fTrainingService\x12K\n\x08StartRun\x12\x1e.exchangeai.v1.StartRunRequest\x1a\x1f.exchangeai.v1.StartRunResponse\x12M\n\x08WatchRun\x12\x1e.exchangeai.v1.WatchRunRequest\x1a\x1f.exchangeai.v1.WatchRunResponse0\x01\x12K\n\x08ListRuns\x12\x1e.exchangeai.v1.ListRunsRequest\x1a\x1f.exchangeai.v1.ListRunsResponse\x12N\n\tCancelRun\x12\x1f.exchangeai.v1.CancelRunRequest\x1a .exchangeai.v1.CancelRunResponse\x12N\n\tResumeRun\x12\x1f.exchangeai.v1.ResumeRunRequest\x1a .exchangeai.v1.ResumeRunResponse\x12N\n\tGetRunLog\x12\x1f.exchangeai.v1.GetRunLogRequest\x1a .exchangeai.v1.GetRunLogResponse\x12\x66\n\x11ListArchitectures\x12\'.exchangeai.v1.ListArchitecturesRequest\x1a(.exchangeai.v1.ListArchitecturesResponse\x12T\n\x0bListPresets\x12!.exchangeai.v1.ListPresetsRequest\x1a\".exchangeai.v1.ListPresetsResponse\x12T\n\x0b\x45stimateRun\x12!.exchangeai.v1.EstimateRunRequest\x1a\".exchangeai.v1.EstimateRunResponse\x12`\n\x0fStartComparison\x12%.exchangeai.v1.StartComparisonRequest\x1a&.exchangeai.v1.StartComparisonResponse\x12Z\n\rGetComparison\x12#.exchangeai.v1.GetComparisonRequest\x1a$.exchangeai.v1.GetComparisonResponse\x12\x62\n\x0fWatchComparison\x12%.exchangeai.v1.WatchComparisonRequest\x1a&.exchangeai.v1.WatchComparisonResponse0\x01\x12`\n\x0fListComparisons\x12%.exchangeai.v1.ListComparisonsRequest\x1a&.exchangeai.v1.ListComparisonsResponse\x12\x63\n\x10\x43\x61ncelComparison\x12&.exchangeai.v1.CancelComparisonRequest\x1a\'.exchangeai.v1.CancelComparisonResponse\x12]\n\x0eRankComparison\x12$.exchangeai.v1.RankComparisonRequest\x1a%.exchangeai.v1.RankComparisonResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETRUNLOGREQUEST'].fields_by_name['size_bytes']._serialized_options = b'\272H\010\032\006\030\200\200\004(\000'
   _globals['_GETRUNLOGREQUEST'].fields_by_name['skip_bytes']._loaded_options = None
   _globals['_GETRUNLOGREQUEST'].fields_by_name['skip_bytes']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_LISTPRESETSREQUEST'].fields_by_name['dataset_id']._loaded_options = None
+  _globals['_LISTPRESETSREQUEST'].fields_by_name['dataset_id']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_LISTPRESETSREQUEST'].fields_by_name['architecture']._loaded_options = None
+  _globals['_LISTPRESETSREQUEST'].fields_by_name['architecture']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ESTIMATERUNREQUEST'].fields_by_name['dataset_id']._loaded_options = None
+  _globals['_ESTIMATERUNREQUEST'].fields_by_name['dataset_id']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_ESTIMATERUNREQUEST'].fields_by_name['architecture']._loaded_options = None
+  _globals['_ESTIMATERUNREQUEST'].fields_by_name['architecture']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_STARTCOMPARISONREQUEST'].fields_by_name['dataset_id']._loaded_options = None
   _globals['_STARTCOMPARISONREQUEST'].fields_by_name['dataset_id']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
   _globals['_STARTCOMPARISONREQUEST'].fields_by_name['name']._loaded_options = None
@@ -106,30 +114,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTARCHITECTURESRESPONSE']._serialized_end=1100
   _globals['_ARCHITECTURE']._serialized_start=1102
   _globals['_ARCHITECTURE']._serialized_end=1183
-  _globals['_STARTCOMPARISONREQUEST']._serialized_start=1186
-  _globals['_STARTCOMPARISONREQUEST']._serialized_end=1510
-  _globals['_STARTCOMPARISONRESPONSE']._serialized_start=1512
-  _globals['_STARTCOMPARISONRESPONSE']._serialized_end=1584
-  _globals['_GETCOMPARISONREQUEST']._serialized_start=1586
-  _globals['_GETCOMPARISONREQUEST']._serialized_end=1642
-  _globals['_GETCOMPARISONRESPONSE']._serialized_start=1644
-  _globals['_GETCOMPARISONRESPONSE']._serialized_end=1714
-  _globals['_WATCHCOMPARISONREQUEST']._serialized_start=1716
-  _globals['_WATCHCOMPARISONREQUEST']._serialized_end=1774
-  _globals['_WATCHCOMPARISONRESPONSE']._serialized_start=1776
-  _globals['_WATCHCOMPARISONRESPONSE']._serialized_end=1848
-  _globals['_LISTCOMPARISONSREQUEST']._serialized_start=1850
-  _globals['_LISTCOMPARISONSREQUEST']._serialized_end=1874
-  _globals['_LISTCOMPARISONSRESPONSE']._serialized_start=1876
-  _globals['_LISTCOMPARISONSRESPONSE']._serialized_end=1949
-  _globals['_CANCELCOMPARISONREQUEST']._serialized_start=1951
-  _globals['_CANCELCOMPARISONREQUEST']._serialized_end=2010
-  _globals['_CANCELCOMPARISONRESPONSE']._serialized_start=2012
-  _globals['_CANCELCOMPARISONRESPONSE']._serialized_end=2085
-  _globals['_RANKCOMPARISONREQUEST']._serialized_start=2087
-  _globals['_RANKCOMPARISONREQUEST']._serialized_end=2144
-  _globals['_RANKCOMPARISONRESPONSE']._serialized_start=2146
-  _globals['_RANKCOMPARISONRESPONSE']._serialized_end=2217
-  _globals['_TRAININGSERVICE']._serialized_start=2220
-  _globals['_TRAININGSERVICE']._serialized_end=3398
+  _globals['_LISTPRESETSREQUEST']._serialized_start=1185
+  _globals['_LISTPRESETSREQUEST']._serialized_end=1300
+  _globals['_LISTPRESETSRESPONSE']._serialized_start=1302
+  _globals['_LISTPRESETSRESPONSE']._serialized_end=1363
+  _globals['_PRESET']._serialized_start=1365
+  _globals['_PRESET']._serialized_end=1453
+  _globals['_ESTIMATERUNREQUEST']._serialized_start=1456
+  _globals['_ESTIMATERUNREQUEST']._serialized_end=1601
+  _globals['_ESTIMATERUNRESPONSE']._serialized_start=1603
+  _globals['_ESTIMATERUNRESPONSE']._serialized_end=1705
+  _globals['_STARTCOMPARISONREQUEST']._serialized_start=1708
+  _globals['_STARTCOMPARISONREQUEST']._serialized_end=2032
+  _globals['_STARTCOMPARISONRESPONSE']._serialized_start=2034
+  _globals['_STARTCOMPARISONRESPONSE']._serialized_end=2106
+  _globals['_GETCOMPARISONREQUEST']._serialized_start=2108
+  _globals['_GETCOMPARISONREQUEST']._serialized_end=2164
+  _globals['_GETCOMPARISONRESPONSE']._serialized_start=2166
+  _globals['_GETCOMPARISONRESPONSE']._serialized_end=2236
+  _globals['_WATCHCOMPARISONREQUEST']._serialized_start=2238
+  _globals['_WATCHCOMPARISONREQUEST']._serialized_end=2296
+  _globals['_WATCHCOMPARISONRESPONSE']._serialized_start=2298
+  _globals['_WATCHCOMPARISONRESPONSE']._serialized_end=2370
+  _globals['_LISTCOMPARISONSREQUEST']._serialized_start=2372
+  _globals['_LISTCOMPARISONSREQUEST']._serialized_end=2396
+  _globals['_LISTCOMPARISONSRESPONSE']._serialized_start=2398
+  _globals['_LISTCOMPARISONSRESPONSE']._serialized_end=2471
+  _globals['_CANCELCOMPARISONREQUEST']._serialized_start=2473
+  _globals['_CANCELCOMPARISONREQUEST']._serialized_end=2532
+  _globals['_CANCELCOMPARISONRESPONSE']._serialized_start=2534
+  _globals['_CANCELCOMPARISONRESPONSE']._serialized_end=2607
+  _globals['_RANKCOMPARISONREQUEST']._serialized_start=2609
+  _globals['_RANKCOMPARISONREQUEST']._serialized_end=2666
+  _globals['_RANKCOMPARISONRESPONSE']._serialized_start=2668
+  _globals['_RANKCOMPARISONRESPONSE']._serialized_end=2739
+  _globals['_TRAININGSERVICE']._serialized_start=2742
+  _globals['_TRAININGSERVICE']._serialized_end=4092
 # @@protoc_insertion_point(module_scope)

@@ -117,6 +117,54 @@ class Architecture(_message.Message):
     gflops: float
     def __init__(self, name: _Optional[str] = ..., summary: _Optional[str] = ..., parameters: _Optional[int] = ..., gflops: _Optional[float] = ...) -> None: ...
 
+class ListPresetsRequest(_message.Message):
+    __slots__ = ("dataset_id", "architecture", "from_base")
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    FROM_BASE_FIELD_NUMBER: _ClassVar[int]
+    dataset_id: str
+    architecture: str
+    from_base: bool
+    def __init__(self, dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., from_base: _Optional[bool] = ...) -> None: ...
+
+class ListPresetsResponse(_message.Message):
+    __slots__ = ("presets",)
+    PRESETS_FIELD_NUMBER: _ClassVar[int]
+    presets: _containers.RepeatedCompositeFieldContainer[Preset]
+    def __init__(self, presets: _Optional[_Iterable[_Union[Preset, _Mapping]]] = ...) -> None: ...
+
+class Preset(_message.Message):
+    __slots__ = ("name", "summary", "options")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    summary: str
+    options: _run_pb2.TrainingOptions
+    def __init__(self, name: _Optional[str] = ..., summary: _Optional[str] = ..., options: _Optional[_Union[_run_pb2.TrainingOptions, _Mapping]] = ...) -> None: ...
+
+class EstimateRunRequest(_message.Message):
+    __slots__ = ("dataset_id", "architecture", "options")
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    dataset_id: str
+    architecture: str
+    options: _run_pb2.TrainingOptions
+    def __init__(self, dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., options: _Optional[_Union[_run_pb2.TrainingOptions, _Mapping]] = ...) -> None: ...
+
+class EstimateRunResponse(_message.Message):
+    __slots__ = ("low_s", "high_s", "peak_memory_bytes", "measured_from")
+    LOW_S_FIELD_NUMBER: _ClassVar[int]
+    HIGH_S_FIELD_NUMBER: _ClassVar[int]
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FROM_FIELD_NUMBER: _ClassVar[int]
+    low_s: float
+    high_s: float
+    peak_memory_bytes: int
+    measured_from: str
+    def __init__(self, low_s: _Optional[float] = ..., high_s: _Optional[float] = ..., peak_memory_bytes: _Optional[int] = ..., measured_from: _Optional[str] = ...) -> None: ...
+
 class StartComparisonRequest(_message.Message):
     __slots__ = ("dataset_id", "name", "architectures", "seeds", "label_shares", "options", "request_key")
     DATASET_ID_FIELD_NUMBER: _ClassVar[int]

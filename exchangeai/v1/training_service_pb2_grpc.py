@@ -70,6 +70,16 @@ class TrainingServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesResponse.FromString,
                 _registered_method=True)
+        self.ListPresets = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/ListPresets',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListPresetsRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListPresetsResponse.FromString,
+                _registered_method=True)
+        self.EstimateRun = channel.unary_unary(
+                '/exchangeai.v1.TrainingService/EstimateRun',
+                request_serializer=exchangeai_dot_v1_dot_training__service__pb2.EstimateRunRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_training__service__pb2.EstimateRunResponse.FromString,
+                _registered_method=True)
         self.StartComparison = channel.unary_unary(
                 '/exchangeai.v1.TrainingService/StartComparison',
                 request_serializer=exchangeai_dot_v1_dot_training__service__pb2.StartComparisonRequest.SerializeToString,
@@ -155,6 +165,20 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPresets(self, request, context):
+        """Lists ready-made options for an architecture and a data set: quick, balanced, thorough.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateRun(self, request, context):
+        """Estimates time and memory of a run on this machine from a few steps; takes seconds when asked first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartComparison(self, request, context):
         """Queues the runs of a comparison; returns at once.
         """
@@ -234,6 +258,16 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ListArchitectures,
                     request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesResponse.SerializeToString,
+            ),
+            'ListPresets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPresets,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.ListPresetsRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.ListPresetsResponse.SerializeToString,
+            ),
+            'EstimateRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateRun,
+                    request_deserializer=exchangeai_dot_v1_dot_training__service__pb2.EstimateRunRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_training__service__pb2.EstimateRunResponse.SerializeToString,
             ),
             'StartComparison': grpc.unary_unary_rpc_method_handler(
                     servicer.StartComparison,
@@ -456,6 +490,60 @@ class TrainingService:
             '/exchangeai.v1.TrainingService/ListArchitectures',
             exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesRequest.SerializeToString,
             exchangeai_dot_v1_dot_training__service__pb2.ListArchitecturesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPresets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/ListPresets',
+            exchangeai_dot_v1_dot_training__service__pb2.ListPresetsRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.ListPresetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.TrainingService/EstimateRun',
+            exchangeai_dot_v1_dot_training__service__pb2.EstimateRunRequest.SerializeToString,
+            exchangeai_dot_v1_dot_training__service__pb2.EstimateRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ import sys
 import msgspec
 
 from exchangeai.errors import Unavailable
+from exchangeai.facts import TrainingOptions
 from services.trainer import models
 
 CLASSES = 5
@@ -22,6 +23,8 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     gflops: float
     """Of one window, multiplications and additions counted apart."""
+    learning_rate: float
+    """The peak rate that suits it from scratch."""
 
 
 class Architectures:
@@ -57,7 +60,7 @@ def describe() -> list[Architecture]:
 
     from exchangeai.model_file import WINDOW_SAMPLES
     from exchangeai.plugins import modules_in
-    from services.trainer.network import architecture_keys, build
+    from services.trainer.network import architecture_keys, build, learning_rate
 
     summaries = {name: module.SUMMARY for name, module in modules_in(models.__name__).items()}
     told: list[Architecture] = []
@@ -73,6 +76,7 @@ def describe() -> list[Architecture]:
                 summary=summaries[file],
                 parameters=sum(p.numel() for p in network.parameters()),
                 gflops=counted.get_total_flops() / 1e9,
+                learning_rate=learning_rate(key, TrainingOptions().learning_rate),
             )
         )
     return told

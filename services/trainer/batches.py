@@ -6,7 +6,6 @@ Shapes: B batch, L lead, T time, C class. The order is a function of (seed, epoc
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from exchangeai.dataset import Part, epoch_order
 from exchangeai.facts import TrainingOptions
-from services.trainer import tensors
+from services.trainer import epoch_steps, tensors
 from services.trainer.augment import vary
 from services.trainer.objective import Objective
 from services.trainer.tensors import tensor
@@ -51,24 +50,18 @@ class Order:
         seed: int,
         rows: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """`rows` are the windows to use, ascending; None for all of the shards.
-
-        Few of many windows are gone through several times an epoch, the root of what they are fewer: with
-        one pass a hundredth of the data would get a hundredth of the steps, and its score would tell of
-        want of training more than of want of labels.
-        """
+        """`rows` are the windows to use, ascending; None for all of the shards."""
         total = sum(shard_rows)
         self._rows = np.arange(total) if rows is None else rows
         count = len(self._rows)
-        self._passes = max(1, round(math.sqrt(total / max(1, count))))
+        self._passes = epoch_steps.passes(total, count)
         ends = np.cumsum([0, *shard_rows])
         self._shard_rows = tuple(np.diff(np.searchsorted(self._rows, ends)).tolist())
-        self._share = max(1, min(batch_size, count) // world)
+        self._share = epoch_steps.share(count, batch_size, world)
         self._world = world
         self._seed = seed
         self._drawn = (0, np.empty(0, np.int64))
-        self.steps = max(1, self._passes * count // (self._share * world))
-        """Steps an epoch; what is left over of the shuffled windows waits for the next epoch."""
+        self.steps = epoch_steps.steps(total, count, batch_size, world)
 
     def at(self, epoch: int, step: int, rank: int) -> npt.NDArray[np.int64]:
         """Indices for one rank at one step (from 0) of one epoch (from 1), sorted for the disk's sake."""

@@ -17,7 +17,7 @@ import msgspec
 import torch
 
 from exchangeai.errors import NotFound
-from exchangeai.facts import Epoch
+from exchangeai.facts import Epoch, RateSearch
 from exchangeai.store import BlockingStore
 
 FORMAT = 2
@@ -39,6 +39,8 @@ class Progress:
     finished: bool = False
     """No more epochs are to come."""
     history: tuple[Epoch, ...] = ()
+    rate_search: RateSearch | None = None
+    """How the learning rate was found, when it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

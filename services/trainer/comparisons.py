@@ -255,7 +255,7 @@ class Comparisons:
         task = dataset.value.task
         entries = [await self._entry(p, r) for p, r in zip(fact.runs, runs, strict=True)]
         known = {x.name: x for x in await self._architectures.all()}
-        rows = await asyncio.to_thread(leaderboard, entries, task, known, draws=DRAWS)
+        rows = await asyncio.to_thread(leaderboard, entries, task, known)
         return replace(fact, rows=rows, score_name=score_name(task), bootstrap_draws=DRAWS)
 
     async def _entry(self, planned: PlannedRun, run: RunFact) -> Entry:

@@ -16,7 +16,7 @@ from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Job, Result, write_r
 from services.trainer.latency import inference_ms
 from services.trainer.network import Network
 from services.trainer.report import Exporting, Finished, emit
-from services.trainer.scores import RunScores, write_scores
+from services.trainer.scores import RunScores, drawn, write_scores
 
 NUMBER_THRESHOLD = 0.0
 """Stands in the manifest where a number is predicted, which nothing is decided from."""
@@ -68,8 +68,8 @@ def finish(
     write_scores(
         folder,
         RunScores(
-            validation=validated,
-            test=scores if len(test.logits) else None,
+            validation=drawn(validated, job.task),
+            test=drawn(scores, job.task) if len(test.logits) else None,
             thresholds=fixed.thresholds,
             recordings=learned_from.recordings,
             patients=learned_from.patients,

@@ -17,6 +17,7 @@ from services.trainer.report import (
     Finished,
     Interrupted,
     Killed,
+    RateFound,
     Report,
     Resumed,
     StepDone,
@@ -41,6 +42,7 @@ class Follower:
         self._origin: tuple[float, float] | None = None
         self._written_s = 0.0
         self._advanced = False
+        self._search = run.rate_search
         self.state = RunState.PREPARING
         """How far the attempt has come, of the states in which it is worked at."""
         self.failed: str | None = None
@@ -68,6 +70,8 @@ class Follower:
                 self._epochs = (*self._epochs, report.epoch)
                 self._best_epoch = report.best_epoch
                 self._share = report.epoch.epoch / self._max_epochs
+            case RateFound():
+                self._search = report.search
             case Alive():
                 return
             case Exporting():
@@ -98,6 +102,7 @@ class Follower:
                 updated_at=run.updated_at if state is run.state else self._now_s(),
                 epochs=self._epochs,
                 best_epoch=self._best_epoch,
+                rate_search=self._search,
                 starts=0 if self._advanced else run.starts,
                 progress=self._share,
                 eta_s=self._eta_s() if running else 0.0,

@@ -20,14 +20,11 @@ from exchangeai.facts import RunFact, RunState, Task
 from exchangeai.metrics import Estimate
 from services.trainer.architectures import Architecture
 from services.trainer.evaluation import calibration, metrics
-from services.trainer.evaluation.intervals import DRAWS, interval, mean_of, overall
+from services.trainer.evaluation.intervals import interval, mean_of, overall
 from services.trainer.evaluation.metrics import Floats
 from services.trainer.evaluation.predictions import Scores
 from services.trainer.evaluation.report import Fixed, decisions
-from services.trainer.scores import RunScores
-
-SEED = 0
-"""Of the bootstrap: the same for all, so that each draw takes the same patients for every architecture."""
+from services.trainer.scores import PartDraws, RunScores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +46,6 @@ def leaderboard(
     entries: Sequence[Entry],
     task: Task,
     architectures: Mapping[str, Architecture],
-    *,
-    draws: int = DRAWS,
 ) -> tuple[ComparisonRow, ...]:
     """One row an architecture, best first; those of which no run with all labels succeeded come last.
 
@@ -62,17 +57,15 @@ def leaderboard(
     """
     _check_same(entries)
     named = dict.fromkeys(x.planned.architecture for x in entries)
-    contenders = [_contender(name, entries, task, draws) for name in named]
+    contenders = [_contender(name, entries, task) for name in named]
     ranked = sorted((x for x in contenders if x.validation is not None), key=lambda x: x.order(task))
     best = ranked[0] if ranked else None
     rows = [
-        _row(x, place, best, entries, task, architectures.get(x.name), draws)
+        _row(x, place, best, entries, task, architectures.get(x.name))
         for place, x in enumerate(ranked, start=1)
     ]
     rows += [
-        _row(x, 0, None, entries, task, architectures.get(x.name), draws)
-        for x in contenders
-        if x.validation is None
+        _row(x, 0, None, entries, task, architectures.get(x.name)) for x in contenders if x.validation is None
     ]
     return tuple(rows)
 
@@ -110,15 +103,15 @@ class _Contender:
         return bool(np.isnan(point)), point if task is Task.REGRESSION else -point
 
 
-def _contender(name: str, entries: Sequence[Entry], task: Task, draws: int) -> _Contender:
+def _contender(name: str, entries: Sequence[Entry], task: Task) -> _Contender:
     return _Contender(
         name=name,
-        validation=_drawn(_scores(entries, name, 1.0, "validation"), task, draws),
-        test=_drawn(_scores(entries, name, 1.0, "test"), task, draws),
+        validation=_over_seeds(_kept(entries, name, 1.0, "validation"), task),
+        test=_over_seeds(_kept(entries, name, 1.0, "test"), task),
     )
 
 
-def _scores(entries: Sequence[Entry], name: str, share: float, part: str) -> list[Scores]:
+def _kept(entries: Sequence[Entry], name: str, share: float, part: str) -> list[PartDraws]:
     held = [x.scores for x in _of(entries, name, share) if x.scores is not None]
     found = [x.validation if part == "validation" else x.test for x in held]
     return [x for x in found if x is not None]
@@ -128,15 +121,12 @@ def _of(entries: Sequence[Entry], name: str, share: float) -> list[Entry]:
     return [x for x in entries if x.planned.architecture == name and x.planned.label_share == share]
 
 
-def _drawn(scores: Sequence[Scores], task: Task, draws: int) -> _Drawn | None:
-    if not scores:
+def _over_seeds(kept: Sequence[PartDraws], task: Task) -> _Drawn | None:
+    if not kept:
         return None
-    measures = [overall(x, task) for x in scores]
-    ones = np.ones((1, len(scores[0].patients)))
-    each = tuple(float(measure(ones)[0]) for measure in measures)
-    weights = metrics.bootstrap_weights(scores[0].patients, draws, SEED)
-    drawn = [np.mean([measure(w) for measure in measures], axis=0) for w in weights]
-    return _Drawn(point=float(np.mean(each)), draws=np.concatenate([np.empty(0), *drawn]), each=each)
+    ones = np.ones((1, len(kept[0].scores.patients)))
+    each = tuple(float(overall(x.scores, task)(ones)[0]) for x in kept)
+    return _Drawn(point=float(np.mean(each)), draws=np.mean([x.draws for x in kept], axis=0), each=each)
 
 
 def _row(
@@ -146,7 +136,6 @@ def _row(
     entries: Sequence[Entry],
     task: Task,
     architecture: Architecture | None,
-    draws: int,
 ) -> ComparisonRow:
     whole = _of(entries, contender.name, 1.0)
     done = [x.run for x in whole if x.scores is not None]
@@ -159,7 +148,7 @@ def _row(
         error=next((_why(x) for x in lost), ""),
         parameters=architecture.parameters if architecture else 0,
         gflops=architecture.gflops if architecture else 0.0,
-        label_efficiency=_efficiency(contender, entries, task, draws),
+        label_efficiency=_efficiency(contender, entries, task),
     )
     if best is None or contender.validation is None or best.validation is None:
         return row
@@ -167,9 +156,9 @@ def _row(
     test = None
     if contender.test is not None:
         against = best.test or contender.test
-        held = _scores(entries, contender.name, 1.0, "test")
+        held = [x.scores for x in _kept(entries, contender.name, 1.0, "test")]
         test = _part_scores(contender.test, against, held, fixed, task)
-    held = _scores(entries, contender.name, 1.0, "validation")
+    held = [x.scores for x in _kept(entries, contender.name, 1.0, "validation")]
     return replace(
         row,
         validation=_part_scores(contender.validation, best.validation, held, fixed, task),
@@ -234,7 +223,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _efficiency(
-    contender: _Contender, entries: Sequence[Entry], task: Task, draws: int
+    contender: _Contender, entries: Sequence[Entry], task: Task
 ) -> tuple[LabelEfficiencyPoint, ...]:
     shares = sorted({x.planned.label_share for x in entries})
     if len(shares) < 2:
@@ -242,12 +231,8 @@ def _efficiency(
     points: list[LabelEfficiencyPoint] = []
     for share in shares:
         held = [x.scores for x in _of(entries, contender.name, share) if x.scores is not None]
-        # Those with all labels were drawn for the ranking already.
-        validation = contender.validation if share == 1 else None
-        test = contender.test if share == 1 else None
-        if share < 1:
-            validation = _drawn([x.validation for x in held], task, draws)
-            test = _drawn([x.test for x in held if x.test is not None], task, draws)
+        validation = _over_seeds([x.validation for x in held], task)
+        test = _over_seeds([x.test for x in held if x.test is not None], task)
         points.append(
             LabelEfficiencyPoint(
                 label_share=share,
@@ -266,7 +251,10 @@ def _check_same(entries: Sequence[Entry]) -> None:
     held = [x.scores for x in entries if x.scores is not None]
     for part in ("validation", "test"):
         parts = [x.validation if part == "validation" else x.test for x in held]
-        known = [None if x is None else (list(x.recordings), list(x.patients)) for x in parts]
+        known = [
+            None if x is None else (list(x.scores.recordings), list(x.scores.patients), len(x.draws))
+            for x in parts
+        ]
         if any(x != known[0] for x in known):
             raise ContractViolation(
                 f"the runs were judged on different recordings of the {part} part; train them again"

@@ -5,20 +5,23 @@ Shapes: B batch, L lead, T time, C class.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from exchangeai.dataset import Part
 from exchangeai.errors import ExchangeaiError
-from exchangeai.facts import Epoch, Precision, Task
-from services.trainer import batches, label_share, network, sharding
+from exchangeai.facts import Epoch, Precision, RateSearch, Task, TrainingOptions
+from services.trainer import batches, find_rate, label_share, network, sharding
 from services.trainer.checkpoint import Checkpoint, Progress
 from services.trainer.evaluation.metrics import macro_auroc
 from services.trainer.evaluation.predictions import Predictions, by_recording
@@ -27,7 +30,7 @@ from services.trainer.network import Network
 from services.trainer.objective import Objective
 from services.trainer.optimise import Average, optimiser, schedule
 from services.trainer.ranks import Ranks
-from services.trainer.report import Alive, EpochDone, Report, Resumed, StepDone
+from services.trainer.report import Activity, Alive, EpochDone, RateFound, Report, Resumed, StepDone
 from services.trainer.tensors import compiled, seed_all
 
 EVALUATION_BATCH = 64
@@ -70,6 +73,14 @@ def train(
         at, best = resumed.progress, resumed.best
         net.load_state_dict(resumed.model)
         averaged.load_state_dict(resumed.average)
+    if options.find_learning_rate:
+        if at.rate_search is None:
+            tell(Activity(text="Searching for a learning rate"))
+            at = replace(at, rate_search=_search(net, job, objective, loader, ranks, stop, tell))
+            tell(Activity(text="Training"))
+        assert at.rate_search is not None
+        options = replace(options, learning_rate=at.rate_search.chosen)
+        tell(RateFound(search=at.rate_search))
     parallel, judge = _spread(net, averaged, job, ranks)
     average = Average(averaged, net, options.average)
     optimizer = optimiser(net, options, from_base=bool(job.base_digest))
@@ -97,7 +108,7 @@ def train(
         for x_BLT, targets_BC in loader.epoch(at.epoch, at.step):
             here = (options.seed, at.epoch, at.step, ranks.rank)
             seed_all(batches.generator(*here, 1).initial_seed())  # for crops and dropout
-            loss = _step(parallel, objective, job, ranks, optimizer, x_BLT, targets_BC)
+            loss = training_step(parallel, objective, options, ranks, optimizer, x_BLT, targets_BC)
             scheduler.step()
             at = replace(at, step=at.step + 1, loss_sum=at.loss_sum + loss)
             average.follow((at.epoch - 1) * order.steps + at.step)
@@ -157,17 +168,50 @@ def _spread(
     return net, gathered
 
 
-def _step(
+def _search(
+    net: Network,
+    job: Job,
+    objective: Objective,
+    loader: batches.Loader,
+    ranks: Ranks,
+    stop: Callable[[], bool],
+    tell: Callable[[Report], None],
+) -> RateSearch:
+    """Search for a rate on a copy of the network; all ranks learn what the first one found."""
+    probe, options = copy.deepcopy(net), job.options
+    parallel, _ = _spread(probe, copy.deepcopy(net), job, ranks)
+    parallel.train()
+    # A rate of 1 makes each group's rate its share of that which is tried.
+    optimizer = optimiser(probe, replace(options, learning_rate=1.0), from_base=bool(job.base_digest))
+    shares = [float(group["lr"]) for group in optimizer.param_groups]
+    windows = (batch for epoch in itertools.count(1) for batch in loader.epoch(epoch, 0))
+    taken = itertools.count()
+
+    def step(rate: float) -> float:
+        if ranks.any(stop()):
+            raise StopRequested
+        for group, share in zip(optimizer.param_groups, shares, strict=True):
+            group["lr"] = rate * share
+        seed_all(batches.generator(options.seed, 0, next(taken), ranks.rank, 1).initial_seed())
+        tell(Alive())
+        return training_step(parallel, objective, options, ranks, optimizer, *next(windows))
+
+    with contextlib.closing(windows):
+        found = find_rate.search(step, options.learning_rate, ranks.any)
+    return msgspec.json.decode(ranks.share_bytes(msgspec.json.encode(found)), type=RateSearch)
+
+
+def training_step(
     parallel: nn.Module,
     objective: Objective,
-    job: Job,
+    options: TrainingOptions,
     ranks: Ranks,
     optimizer: torch.optim.Optimizer,
     x_BLT: Tensor,
     targets_BC: Tensor,
 ) -> float:
     """Move the weights once; returns the mean loss over this rank's share."""
-    options, total = job.options, 0.0
+    total = 0.0
     halves = options.precision is Precision.BFLOAT16
     parts = min(options.accumulate, len(x_BLT))
     optimizer.zero_grad()

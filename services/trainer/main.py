@@ -24,6 +24,7 @@ from exchangeai.v1.training_service_pb2_grpc import (
 )
 from services.trainer.architectures import Architectures
 from services.trainer.comparisons import Comparisons
+from services.trainer.estimate import Estimator, this_machine
 from services.trainer.launchers import Launcher
 from services.trainer.launchers.kubernetes import KubernetesConfig, open_kubernetes
 from services.trainer.launchers.local import LocalLauncher
@@ -94,8 +95,9 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         )
         publisher = Publisher(bus, store, time.time)
         worker = Worker(bus, store, runs, index, publisher, launcher, config.work_dir / "trainer", time.time)
+        estimator = Estimator(os.environ, cores=this_machine(config.cores), here=config.launcher == "local")
         server = Server(config.rpc)
-        servicer = TrainingServicer(runs, index, architectures, comparisons, worker.logs)
+        servicer = TrainingServicer(runs, index, architectures, comparisons, worker.logs, estimator)
         add_TrainingServiceServicer_to_server(servicer, server.grpc)
         port = await stack.enter_async_context(server.serving("exchangeai.v1.TrainingService"))
         announce(port)
@@ -120,7 +122,7 @@ async def _open_launcher(config: Config, store: ObjectStore) -> AsyncGenerator[L
         case "local":
             yield LocalLauncher(
                 {**os.environ, **to_env(config.store, "EXCHANGEAI_STORE_")},
-                cores=config.cores or len(os.sched_getaffinity(0)),
+                cores=this_machine(config.cores),
                 grace_s=config.stop_grace_s,
             )
         case "kubernetes":

@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from exchangeai.facts import Epoch
+from exchangeai.facts import Epoch, RateSearch
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,12 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=
 
     epochs: tuple[Epoch, ...]
     best_epoch: int
+
+
+class RateFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rate_found"):
+    """The learning rate was searched for."""
+
+    search: RateSearch
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="alive"):
@@ -75,6 +81,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag
 Report = (
     Activity
     | Resumed
+    | RateFound
     | Alive
     | StepDone
     | EpochDone
@@ -107,6 +114,8 @@ def words(report: Report) -> str:
             return report.text
         case Resumed():
             return f"Training begins after {len(report.epochs)} epochs" if report.epochs else ""
+        case RateFound(search=search):
+            return f"Training at a learning rate of {search.chosen:.2g}, found in {len(search.rates)} steps"
         case EpochDone(epoch=done):
             said = f"Epoch {done.epoch}: loss {done.train_loss:.5f}, on validation {done.validation_loss:.5f}"
             score = done.validation_macro_auroc

@@ -30,6 +30,10 @@ def run_id_of(request_key: str) -> str:
     return hashlib.sha256(f"run:{request_key}".encode()).hexdigest()[:32]
 
 
+FORGOTTEN_WITHIN_S = 12 * 3600.0
+"""Well within the time for which the server tells repeated events."""
+
+
 class Runs:
     """The verbs of the training service."""
 
@@ -54,6 +58,7 @@ class Runs:
         self._models = models
         self._architectures = architectures
         self._now_s = now_s
+        self._asked_forgotten = False
         self._new_id = new_id
 
     async def start(
@@ -114,6 +119,15 @@ class Runs:
         """All runs, newest first."""
         return sorted(self._index.items.values(), key=lambda r: (r.created_at, r.run_id), reverse=True)
 
+    async def dataset(self, dataset_id: str) -> DatasetFact:
+        """A data set that can be learned from. Raises NotFound, NotReady."""
+        fact = await self._datasets.get(dataset_id)
+        if fact is None:
+            raise NotFound("there is no such data set; build it first")
+        if fact.value.state is not DatasetState.READY:
+            raise NotReady(f"the data set is {fact.value.state}; training needs one that is ready")
+        return fact.value
+
     async def cancel(self, run_id: str) -> RunFact:
         """Stop a run: a queued one ends at once, a running one after saving. Raises NotFound."""
 
@@ -160,9 +174,15 @@ class Runs:
         await announce(self._bus, run)
 
     async def request_forgotten(self) -> None:
-        """Request every queued run again: its event may have been lost in a crash."""
+        """Request every queued run again: its event may have been lost in a crash.
+
+        But for the first time, not those that have waited for long: their event is in the queue, and the
+        server would no longer know a second one for the same.
+        """
+        since_s = self._now_s() - FORGOTTEN_WITHIN_S if self._asked_forgotten else 0.0
+        self._asked_forgotten = True
         for run in self.list():
-            if run.state is RunState.QUEUED:
+            if run.state is RunState.QUEUED and run.updated_at >= since_s:
                 await self.request(run)
 
     def base_fact(self, base_model: str) -> ModelFact:
@@ -195,11 +215,7 @@ class Runs:
                 "a linear probe or an attention head needs a base model whose features it reads; "
                 "choose one, or train every layer"
             )
-        dataset = await self._datasets.get(run.dataset_id)
-        if dataset is None:
-            raise NotFound("there is no such data set; build it first")
-        if dataset.value.state is not DatasetState.READY:
-            raise NotReady(f"the data set is {dataset.value.state}; training needs one that is ready")
+        await self.dataset(run.dataset_id)
         if run.base_model:
             digest = self.base_fact(run.base_model).digest
             manifest = read_manifest(parse_model(await self._store.get(object_key(digest))))

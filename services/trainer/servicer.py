@@ -9,15 +9,18 @@ import grpc
 
 from exchangeai.bus import FactIndex
 from exchangeai.comparisons import ComparisonFact
+from exchangeai.errors import NotFound
 from exchangeai.facts import RunFact
 from exchangeai.rpc.comparisons import comparison_to_proto
 from exchangeai.rpc.runs import run_to_proto
-from exchangeai.rpc.training_options import options_from_proto
+from exchangeai.rpc.training_options import options_from_proto, options_to_proto
 from exchangeai.v1 import comparison_pb2
 from exchangeai.v1 import training_service_pb2 as pb
 from exchangeai.v1.training_service_pb2_grpc import TrainingServiceServicer
-from services.trainer.architectures import Architectures
+from services.trainer.architectures import Architecture, Architectures
 from services.trainer.comparisons import Comparisons
+from services.trainer.estimate import Estimator
+from services.trainer.presets import presets
 from services.trainer.run_log import RunLogs, tail
 from services.trainer.runs import Runs
 
@@ -34,7 +37,9 @@ class TrainingServicer(TrainingServiceServicer):
         architectures: Architectures,
         comparisons: Comparisons,
         logs: RunLogs,
+        estimator: Estimator,
     ) -> None:
+        self._estimator = estimator
         self._logs = logs
         self._comparisons = comparisons
         self._runs = runs
@@ -95,6 +100,37 @@ class TrainingServicer(TrainingServiceServicer):
                 for a in await self._architectures.all()
             ]
         )
+
+    async def ListPresets(self, request: pb.ListPresetsRequest, context: Context) -> pb.ListPresetsResponse:
+        """List ready-made options."""
+        dataset = await self._runs.dataset(request.dataset_id)
+        architecture = await self._architecture(request.architecture)
+        recordings = next((p.recordings for p in dataset.parts if p.part == "train"), 0)
+        made = presets(architecture.learning_rate, recordings, from_base=request.from_base)
+        return pb.ListPresetsResponse(
+            presets=[
+                pb.Preset(name=x.name, summary=x.summary, options=options_to_proto(x.options)) for x in made
+            ]
+        )
+
+    async def EstimateRun(self, request: pb.EstimateRunRequest, context: Context) -> pb.EstimateRunResponse:
+        """Estimate time and memory of a run."""
+        dataset = await self._runs.dataset(request.dataset_id)
+        architecture = await self._architecture(request.architecture)
+        options = options_from_proto(request.options)
+        found = await self._estimator.estimate(architecture.name, dataset, options)
+        return pb.EstimateRunResponse(
+            low_s=found.low_s,
+            high_s=found.high_s,
+            peak_memory_bytes=found.peak_bytes,
+            measured_from=found.measured_from,
+        )
+
+    async def _architecture(self, name: str) -> Architecture:
+        known = {a.name: a for a in await self._architectures.all()}
+        if name not in known:
+            raise NotFound(f"there is no architecture {name!r}; there are {', '.join(known)}")
+        return known[name]
 
     async def StartComparison(
         self, request: pb.StartComparisonRequest, context: Context

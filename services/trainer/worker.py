@@ -69,12 +69,23 @@ class Worker:
         self._data_dir = work_dir / "datasets"
         self._now_s = now_s
         self._in_use: list[str] = []
+        self._in_hand: set[str] = set()
 
     async def handle(self, event: RunRequested, delivery: Delivery) -> None:
         """Work on one attempt of a run until it ended or the service drains."""
         run = await self._runs.get(event.run_id)
         if run.attempt != event.attempt or run.state.ended:
             return
+        if run.run_id in self._in_hand:
+            # A silent stretch was longer than the server's patience, or the event was asked for twice.
+            raise Later(5.0, "the run is worked at already")
+        self._in_hand.add(run.run_id)
+        try:
+            await self._take(run, delivery)
+        finally:
+            self._in_hand.discard(run.run_id)
+
+    async def _take(self, run: RunFact, delivery: Delivery) -> None:
         if run.state is RunState.QUEUED or run.state.working:
             run = await self._move(run.run_id, RunState.PREPARING, activity="Starting", starts=run.starts + 1)
         if not run.state.working:

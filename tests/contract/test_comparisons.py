@@ -119,7 +119,8 @@ async def test_a_comparison_outlives_its_trainer_and_ranks_what_succeeded(
         assert (made.options.seed, made.options.label_share, made.model_name) == (3, 1.0, "both-tiny_cnn")
         scores = read_scores(await store.get(scores_key(made.run_id)))
         assert scores.test is not None
-        assert len(scores.test.recordings) == 16
+        assert len(scores.test.scores.recordings) == 16
+        assert len(scores.test.draws) == 1000
         fact, progress = comparison_from_proto(ended)
         assert comparison_to_proto(fact, progress) == ended
         stored = await bus.facts(ComparisonFact).get(first.comparison_id)

@@ -35,6 +35,7 @@ from tests.contract.trainer_calls import Trainer, add_dataset, serving
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LONG = run_pb2.TrainingOptions(max_epochs=60, patience=60, batch_size=8)
+SHORT = run_pb2.TrainingOptions(max_epochs=3, patience=3, batch_size=8)
 STATES = [
     run_pb2.RUN_STATE_QUEUED,
     run_pb2.RUN_STATE_PREPARING,
@@ -112,12 +113,32 @@ async def test_a_run_asked_for_twice_runs_once_over_restarts_of_everything(
     assert "Exporting the model" in log.text
 
 
+async def test_a_run_whose_event_comes_twice_is_worked_at_once(
+    bus: Bus, bus_config: BusConfig, store: ObjectStore, store_config: StoreConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    config = Config(bus=bus_config, store=store_config, work_dir=folder, cores=1, max_parallel_runs=2)
+    dataset_id = await add_dataset(bus, store, tmp_path / "made")
+    most = 0
+    async with serving(config) as trainer:
+        run_id = (await trainer.start(dataset_id, options=SHORT, model_name="twice")).run_id
+        await trainer.watch(run_id, lambda r: r.state == run_pb2.RUN_STATE_PREPARING)
+        await bus.publish(RunRequested(run_id=run_id, attempt=1), dedup_id="again")
+        watching = asyncio.create_task(trainer.watch(run_id))
+        while not watching.done():
+            most = max(most, len(ranks_of(run_id)))
+            await asyncio.sleep(0.2)
+        ended = (await watching)[-1]
+    assert ended.state == run_pb2.RUN_STATE_SUCCEEDED, ended.error
+    assert [e.epoch for e in ended.epochs] == list(range(1, SHORT.max_epochs + 1))
+    assert most == 1
+
+
 async def test_states_progress_and_log_are_told_live_and_kept(
     trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
 ) -> None:
     dataset_id = await add_dataset(bus, store, tmp_path / "made")
-    options = run_pb2.TrainingOptions(max_epochs=3, patience=3, batch_size=8)
-    run_id = (await trainer.start(dataset_id, options=options)).run_id
+    run_id = (await trainer.start(dataset_id, options=SHORT)).run_id
     seen = await trainer.watch(run_id)
     states = [r.state for r in seen]
     assert list(dict.fromkeys(states)) == STATES[states[0] == STATES[1] :]

@@ -17,7 +17,7 @@ from services.trainer.evaluation.intervals import paired_difference
 from services.trainer.evaluation.metrics import macro_auroc
 from services.trainer.evaluation.predictions import Scores
 from services.trainer.leaderboard import Entry, leaderboard, score_name
-from services.trainer.scores import RunScores, read_scores, write_scores
+from services.trainer.scores import RunScores, drawn, read_scores, write_scores
 
 DRAWS = 200
 T = TypeVar("T")
@@ -74,8 +74,8 @@ def entry(
         ),
     )
     held = RunScores(
-        validation=scores(noise, seed, task),
-        test=scores(noise, seed + 50, task, "t"),
+        validation=drawn(scores(noise, seed, task), task, DRAWS),
+        test=drawn(scores(noise, seed + 50, task, "t"), task, DRAWS),
         thresholds=() if task is Task.REGRESSION else (0.5, 0.5, 0.5),
         recordings=round(1000 * share),
         patients=round(500 * share),
@@ -86,13 +86,13 @@ def entry(
 
 def test_the_better_comes_first_with_means_over_seeds() -> None:
     entries = [entry("bad", s, 3.0) for s in (0, 1)] + [entry("good", s, 1.0) for s in (0, 1)]
-    rows = leaderboard(entries, Task.MULTI_LABEL, KNOWN, draws=DRAWS)
+    rows = leaderboard(entries, Task.MULTI_LABEL, KNOWN)
     assert [(x.rank, x.architecture) for x in rows] == [(1, "good"), (2, "bad")]
     good, bad = rows
     first, second, tested = there(good.validation), there(bad.validation), there(good.test)
     each = [
-        macro_auroc(x.validation.probabilities, x.validation.labels)
-        for x in (there(e.scores) for e in entries[2:])
+        macro_auroc(x.probabilities, x.labels)
+        for x in (there(e.scores).validation.scores for e in entries[2:])
     ]
     assert first.score.value == pytest.approx(np.mean(np.array(each, float)))
     assert first.seed_deviation == pytest.approx(np.std(np.array(each, float), ddof=1))
@@ -114,11 +114,11 @@ def test_the_better_comes_first_with_means_over_seeds() -> None:
 
 def test_with_one_seed_the_difference_is_the_paired_one() -> None:
     a, b = entry("good", 0, 1.0), entry("bad", 0, 1.3)
-    rows = leaderboard([a, b], Task.MULTI_LABEL, KNOWN, draws=DRAWS)
+    rows = leaderboard([a, b], Task.MULTI_LABEL, KNOWN)
     second = there(rows[1].validation)
     by_name = {"good": a, "bad": b}
-    best, other = (there(by_name[x.architecture].scores) for x in rows)
-    paired = paired_difference(other.validation, best.validation, Task.MULTI_LABEL, draws=DRAWS)
+    best, other = (there(by_name[x.architecture].scores).validation.scores for x in rows)
+    paired = paired_difference(other, best, Task.MULTI_LABEL, draws=DRAWS)
     assert second.difference == paired
     assert second.seed_deviation is None
 
@@ -130,7 +130,7 @@ def test_the_test_part_has_no_say_in_the_ranking() -> None:
         replace(a, scores=replace(mine, test=theirs.test)),
         replace(b, scores=replace(theirs, test=mine.test)),
     ]
-    rows = leaderboard(swapped, Task.MULTI_LABEL, KNOWN, draws=DRAWS)
+    rows = leaderboard(swapped, Task.MULTI_LABEL, KNOWN)
     assert [x.architecture for x in rows] == ["good", "bad"]
     assert there(there(rows[1].test).difference.value) > 0
 
@@ -141,11 +141,11 @@ def test_failed_runs_show_and_the_others_stand() -> None:
         entry("good", 1, 1.0, error="disk full"),
         entry("bad", 0, 1.0, error="the loss is no longer a number"),
     ]
-    good, bad = leaderboard(entries, Task.MULTI_LABEL, KNOWN, draws=DRAWS)
+    good, bad = leaderboard(entries, Task.MULTI_LABEL, KNOWN)
     assert (good.rank, good.succeeded, good.failed, good.error) == (1, 1, 1, "disk full")
     assert (bad.rank, bad.succeeded, bad.failed, bad.validation) == (0, 0, 1, None)
     assert bad.error == "the loss is no longer a number"
-    lost = leaderboard(entries[2:], Task.MULTI_LABEL, {}, draws=DRAWS)
+    lost = leaderboard(entries[2:], Task.MULTI_LABEL, {})
     assert [x.rank for x in lost] == [0]
 
 
@@ -156,7 +156,7 @@ def test_label_efficiency_ascends_and_does_not_rank() -> None:
         entry("bad", 0, 0.5, share=0.1),
         entry("bad", 0, 3.0),
     ]
-    rows = leaderboard(entries, Task.MULTI_LABEL, KNOWN, draws=DRAWS)
+    rows = leaderboard(entries, Task.MULTI_LABEL, KNOWN)
     assert rows[0].architecture == "good"
     points = rows[0].label_efficiency
     assert [(x.label_share, x.recordings, x.patients, x.succeeded) for x in points] == [
@@ -170,7 +170,7 @@ def test_label_efficiency_ascends_and_does_not_rank() -> None:
 
 def test_of_numbers_less_error_is_better() -> None:
     entries = [entry("bad", 0, 2.0, task=Task.REGRESSION), entry("good", 0, 0.5, task=Task.REGRESSION)]
-    rows = leaderboard(entries, Task.REGRESSION, KNOWN, draws=DRAWS)
+    rows = leaderboard(entries, Task.REGRESSION, KNOWN)
     assert score_name(Task.REGRESSION) == "error"
     assert [x.architecture for x in rows] == ["good", "bad"]
     second = there(rows[1].validation)
@@ -180,9 +180,14 @@ def test_of_numbers_less_error_is_better() -> None:
 
 def test_runs_of_other_recordings_are_not_compared() -> None:
     a, b = entry("good", 0, 1.0), entry("bad", 0, 1.0)
-    other = replace(b, scores=replace(there(b.scores), validation=scores(1.0, 0, prefix="x")))
+    other = replace(
+        b,
+        scores=replace(
+            there(b.scores), validation=drawn(scores(1.0, 0, prefix="x"), Task.MULTI_LABEL, DRAWS)
+        ),
+    )
     with pytest.raises(ContractViolation, match="different recordings"):
-        leaderboard([a, other], Task.MULTI_LABEL, KNOWN, draws=DRAWS)
+        leaderboard([a, other], Task.MULTI_LABEL, KNOWN)
 
 
 @pytest.mark.parametrize("tested", [True, False])
@@ -194,9 +199,11 @@ def test_scores_come_back_as_they_were_written(tmp_path: Path, tested: bool) -> 
     read = read_scores(data)
     assert (read.thresholds, read.recordings, read.patients) == ((0.5, 0.5, 0.5), 1000, 500)
     assert (read.test is not None) == tested
-    np.testing.assert_array_equal(read.validation.probabilities, written.validation.probabilities)
-    np.testing.assert_array_equal(read.validation.labels, written.validation.labels)
-    assert read.validation.recordings == written.validation.recordings
+    np.testing.assert_array_equal(read.validation.draws, written.validation.draws)
+    back, kept = read.validation.scores, written.validation.scores
+    np.testing.assert_array_equal(back.probabilities, kept.probabilities)
+    np.testing.assert_array_equal(back.labels, kept.labels)
+    assert (back.recordings, back.patients) == (kept.recordings, kept.patients)
     for broken in (b"", data[:200], data[:-300]):
         with pytest.raises(ContractViolation, match="damaged"):
             read_scores(broken)

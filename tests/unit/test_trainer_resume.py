@@ -17,7 +17,7 @@ from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.trainer.job import CHECKPOINT_FILE, MODEL_FILE, RESULT_FILE, Job, read_result, write_job
 from services.trainer.launchers import End, Launch
 from services.trainer.launchers.local import LocalLauncher
-from services.trainer.report import EpochDone, Failed, Report, Resumed, Stopped
+from services.trainer.report import Activity, EpochDone, Failed, RateFound, Report, Resumed, Stopped
 from services.trainer.run_log import read
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each launch loads torch twice
@@ -182,3 +182,27 @@ async def test_two_ranks_train_together_and_repeat(data: Path, tmp_path: Path) -
         assert result is not None
         digests.add(result.digest)
     assert len(digests) == 1
+
+
+async def test_a_found_rate_outlives_a_kill(data: Path, tmp_path: Path) -> None:
+    options = TrainingOptions(max_epochs=3, batch_size=8, seed=2, find_learning_rate=True)
+    straight, broken = job(data, tmp_path / "straight", options), job(data, tmp_path / "broken", options)
+    whole, killed, rest = Run(), Run(), Run()
+    assert await whole(straight) is End.FINISHED, read(straight).decode()
+
+    async def kill(report: Report) -> None:
+        if isinstance(report, EpochDone):
+            for process, command in processes_of(broken).items():
+                if "torchrun" not in command:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+
+    assert await killed(broken, kill) is End.DIED
+    assert await rest(broken) is End.FINISHED, read(broken).decode()
+    found = [r for run in (whole, killed, rest) for r in run.reports if isinstance(r, RateFound)]
+    assert len(found) == 3
+    assert found[0] == found[1] == found[2]
+    assert found[0].search.chosen > 0
+    # It was taken from the checkpoint, not searched for anew.
+    assert not any(isinstance(r, Activity) and "Searching" in r.text for r in rest.reports)
+    assert (straight / MODEL_FILE).read_bytes() == (broken / MODEL_FILE).read_bytes()

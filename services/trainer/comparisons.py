@@ -301,7 +301,7 @@ def _plan(comparison_id: str, architecture: str, seed: int, share: float) -> Pla
 
 
 def _model_name(fact: ComparisonFact, planned: PlannedRun) -> str:
-    """Seeds are versions of one model; those of fewer labels have a name of their own."""
+    """Seeds are versions of one model; those of fewer labels, never published, have a name of their own."""
     name = f"{fact.name}-{planned.architecture}"
     return name if planned.label_share == 1 else f"{name}-{100 * planned.label_share:g}pct"
 

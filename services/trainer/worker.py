@@ -151,13 +151,17 @@ class Worker:
         if result is not None and end is End.FINISHED:
             await record_test_look(self._looks, run.dataset_id, run.run_id, self._now_s())
             await self._store.put_file(scores_key(run.run_id), launch.folder / SCORES_FILE)
-            version = await self._publisher.publish(run.model_name, launch.folder, result)
+            digest, version = None, 0
+            # What a comparison teaches with few labels only measures; nobody is to predict with it.
+            if not run.comparison_id or run.options.label_share == 1:
+                digest = result.digest
+                version = await self._publisher.publish(run.model_name, launch.folder, result)
             await self._end(
                 run,
                 RunState.SUCCEEDED,
                 test=result.test,
                 best_epoch=result.best_epoch,
-                model_digest=result.digest,
+                model_digest=digest,
                 model_version=version,
                 inference_ms=result.inference_ms,
                 progress=1.0,

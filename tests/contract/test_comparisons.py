@@ -13,7 +13,7 @@ from exchangeai.bus import Bus
 from exchangeai.comparisons import ComparisonFact, ComparisonState
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound, TooLarge
-from exchangeai.facts import RunFact, RunState
+from exchangeai.facts import ModelFact, RunFact, RunState
 from exchangeai.rpc.comparisons import comparison_from_proto, comparison_to_proto
 from exchangeai.store import ObjectStore
 from exchangeai.v1 import comparison_pb2, run_pb2
@@ -117,6 +117,8 @@ async def test_a_comparison_outlives_its_trainer_and_ranks_what_succeeded(
         made = runs[ended.runs[0].run_id]
         assert made.comparison_id == first.comparison_id
         assert (made.options.seed, made.options.label_share, made.model_name) == (3, 1.0, "both-tiny_cnn")
+        assert {x.label_share for x in ended.runs if x.model_digest} == {1.0}
+        assert {x.split(".")[0] for x in await bus.facts(ModelFact).keys()} == {"both-tiny_cnn"}
         scores = read_scores(await store.get(scores_key(made.run_id)))
         assert scores.test is not None
         assert len(scores.test.scores.recordings) == 16

@@ -66,7 +66,7 @@ def test_the_command_and_the_page_make_the_same_model(
     quick = training.presets(dataset_id=dataset_id, architecture="tiny_cnn", from_base=False)["quick"]
     gateway = Gateway(Addresses(**{x: platform.addresses[x] for x in Addresses.__annotations__}))
     try:
-        made = gateway.start_run(
+        made = gateway.trainer.start_run(
             dataset_id=dataset_id,
             architecture="tiny_cnn",
             model_name="same",

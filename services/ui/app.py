@@ -9,7 +9,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from flask import Response
 
 from services.ui.gateway import Gateway
-from services.ui.pages import analyse, finetune
+from services.ui.pages import analyse, compare, finetune
 from services.ui.pages.notices import POLITE, banner
 
 NOTICE = "Research use only, not a medical device"
@@ -17,6 +17,13 @@ PULSE_MS = 2000
 """How often a page asks whether all services are there."""
 MAX_REQUEST_BYTES = 256 << 20
 """One drop of files, in base64."""
+
+_PAGES = {
+    # by the id of a page: the beginning of its address, and what makes it
+    "page-analyse": ("/analyse", analyse.layout),
+    "page-finetune": ("/fine-tune", finetune.layout),
+    "page-compare": ("/compare", compare.layout),
+}
 
 _HTML = """<!DOCTYPE html>
 <html lang="en">
@@ -42,6 +49,7 @@ def build(gateway: Gateway) -> Dash:
     _watch_services(app, gateway)
     analyse.register(app, gateway)
     finetune.register(app, gateway)
+    compare.register(app, gateway)
     _harden(app)
     return app
 
@@ -64,6 +72,7 @@ def _shell() -> Any:
                         [
                             dcc.Link("Analyse", href="/analyse", id="nav-analyse", className="nav"),
                             dcc.Link("Fine-tune", href="/fine-tune", id="nav-finetune", className="nav"),
+                            dcc.Link("Compare", href="/compare", id="nav-compare", className="nav"),
                         ],
                         **{"aria-label": "Pages"},  # pyright: ignore[reportArgumentType]
                     ),
@@ -83,16 +92,17 @@ def _navigation(app: Any) -> None:
         Output("page", "children"),
         Output("nav-analyse", "className"),
         Output("nav-finetune", "className"),
+        Output("nav-compare", "className"),
         Input("url", "pathname"),
         State("page", "children"),
     )
-    def show_page(pathname: str | None, shown: Any) -> tuple[Any, str, str]:  # pyright: ignore[reportUnusedFunction]
-        training = (pathname or "/").startswith("/fine-tune")
-        wanted = "page-finetune" if training else "page-analyse"
+    def show_page(pathname: str | None, shown: Any) -> tuple[Any, ...]:  # pyright: ignore[reportUnusedFunction]
+        path = pathname or "/"
+        wanted = next((n for n, (prefix, _) in _PAGES.items() if path.startswith(prefix)), "page-analyse")
         # Within a page only its parts change, so that a form or a drop is not lost.
         kept = cast("Any", shown)["props"].get("id") == wanted if isinstance(shown, dict) else False
-        page = no_update if kept else finetune.layout() if training else analyse.layout()
-        return page, "nav" if training else "nav active", "nav active" if training else "nav"
+        marked = ("nav active" if name == wanted else "nav" for name in _PAGES)
+        return no_update if kept else _PAGES[wanted][1](), *marked
 
     app.clientside_callback(
         "function(on){ return [on ? 'dark' : 'light', !!on]; }",

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.facts import DatasetFact, Task
+from exchangeai.facts import DatasetFact, Task, TrainingOptions
 from exchangeai.measurements import Measurements, Quality
 
 RecordingStatus = Literal["read", "pending", "unreadable"]
@@ -128,6 +128,28 @@ class ArchitectureView:
     name: str
     summary: str
     parameters: int
+    """With five classes."""
+    gflops: float = 0.0
+    """Work on one window, in billions of floating-point operations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetView:
+    """Ready-made options."""
+
+    name: str
+    summary: str
+    options: TrainingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateView:
+    """What a run would take if no early stop comes."""
+
+    low_s: float
+    high_s: float
+    peak_memory_bytes: int
+    measured_from: str
 
 
 @dataclass(frozen=True, kw_only=True)

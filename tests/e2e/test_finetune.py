@@ -53,7 +53,7 @@ def run(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_the_command_and_the_page_make_the_same_model(
     platform: Platform, dataset_id: str, training: Training
 ) -> None:
-    stated = ["--seed", "4", "--max-epochs", "2", "--batch-size", "8", "--learning-rate", "0.01"]
+    stated = ["--preset", "quick", "--seed", "4", "--max-epochs", "2", "--batch-size", "8"]
     ended = run(platform, "finetune", dataset_id, "--architecture", "tiny_cnn", "--name", "same", *stated)
     assert ended.returncode == 0, ended.stderr
     assert "100 %" in ended.stderr
@@ -63,18 +63,17 @@ def test_the_command_and_the_page_make_the_same_model(
     assert "model   same:1" in ended.stdout
     assert "not a medical device" in ended.stdout
 
+    quick = training.presets(dataset_id=dataset_id, architecture="tiny_cnn", from_base=False)["quick"]
     gateway = Gateway(Addresses(**{x: platform.addresses[x] for x in Addresses.__annotations__}))
     try:
-        made = gateway.start_run(
+        made = gateway.trainer.start_run(
             dataset_id=dataset_id,
             architecture="tiny_cnn",
             model_name="same",
             base_model="",
             request_key="",
-            # As a page has them: texts of its fields, empty where the default is meant.
-            options=stated_options(
-                {"seed": "4", "max_epochs": 2, "batch_size": 8, "learning_rate": 0.01, "patience": ""}
-            ),
+            # As a page has them: texts of its fields, empty where the preset's is meant.
+            options=stated_options({"seed": "4", "max_epochs": 2, "batch_size": 8, "patience": ""}, quick),
         )
     finally:
         gateway.close()

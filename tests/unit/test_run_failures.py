@@ -36,8 +36,12 @@ OPTIONS = TrainingOptions(max_epochs=3, patience=3, batch_size=8)
 @pytest.fixture
 def launch(tmp_path: Path) -> Launch:
     """A run that would end well in a few seconds."""
-    write_dataset(tmp_path / "data", DATASET_ID, counts=(32, 16, 16))
-    folder = tmp_path / "run"
+    return launch_with(tmp_path, 32, OPTIONS)
+
+
+def launch_with(place: Path, windows: int, options: TrainingOptions) -> Launch:
+    write_dataset(place / "data", DATASET_ID, counts=(windows, 16, 16))
+    folder = place / "run"
     folder.mkdir()
     write_job(
         folder,
@@ -45,11 +49,11 @@ def launch(tmp_path: Path) -> Launch:
             run_id="run",
             model_name="tiny",
             dataset_id=DATASET_ID,
-            data_folder=tmp_path / "data",
+            data_folder=place / "data",
             architecture="tiny_cnn",
             task=Task.MULTI_LABEL,
             classes=CLASSES,
-            options=OPTIONS,
+            options=options,
         ),
     )
     return Launch(run_id="run", attempt=1, folder=folder, processes=1)
@@ -58,14 +62,15 @@ def launch(tmp_path: Path) -> Launch:
 async def reports_of(
     launch: Launch, wanted: End, act: Callable[[int], None] = lambda rank: None
 ) -> list[Report]:
-    """What a run that ends as wanted tells; `act` gets its rank's process id after the first epoch."""
+    """What a run that ends as wanted tells; `act` gets its rank's process id after each epoch."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EXCHANGEAI_")}
     reports: list[Report] = []
 
     async def tell(report: Report) -> None:
         reports.append(report)
-        if isinstance(report, EpochDone) and report.epoch.epoch == 1:
-            act(rank_of(launch.folder))
+        if isinstance(report, EpochDone):
+            for rank in ranks_of(launch.folder):
+                act(rank)
 
     launcher = LocalLauncher(environment, cores=1, grace_s=20)
     end = await launcher.run(launch, tell, asyncio.Event(), asyncio.Event())
@@ -74,13 +79,14 @@ async def reports_of(
     return reports
 
 
-def rank_of(folder: Path) -> int:
+def ranks_of(folder: Path) -> list[int]:
+    found: list[int] = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             command = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
             if str(folder).encode() in command and b"torchrun" not in command:
-                return int(entry.name)
-    raise AssertionError("the rank is gone")
+                found.append(int(entry.name))
+    return found
 
 
 def reason(reports: list[Report]) -> str:
@@ -88,19 +94,27 @@ def reason(reports: list[Report]) -> str:
     return failed.reason
 
 
-async def test_memory_runs_out(launch: Launch) -> None:
-    def starve(rank: int) -> None:
-        used = int(Path(f"/proc/{rank}/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.prlimit(rank, resource.RLIMIT_AS, (used, used))
+async def test_memory_runs_out(tmp_path: Path) -> None:
+    limit = resource.RLIM_INFINITY
 
-    # The batch is larger than what the rank's allocator still has in hand.
-    job = launch.folder / "job.json"
-    job.write_text(job.read_text().replace('"max_epochs":3', '"max_epochs":1000'))
+    def starve(rank: int) -> None:
+        nonlocal limit
+        with contextlib.suppress(OSError):
+            used = int(Path(f"/proc/{rank}/statm").read_text().split()[0]) * resource.getpagesize()
+            wanted = used + (32 << 20)  # for threads; a batch has 61 MB
+            limit = wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
+            resource.prlimit(rank, resource.RLIMIT_AS, (limit, limit))
+
+    launch = launch_with(tmp_path, 256, replace(OPTIONS, batch_size=256, max_epochs=100, patience=100))
     assert reason(await reports_of(launch, End.GAVE_UP, starve)) == NO_MEMORY
 
 
 async def test_a_rank_is_killed(launch: Launch) -> None:
-    reports = await reports_of(launch, End.DIED, lambda rank: os.kill(rank, signal.SIGKILL))
+    def kill(rank: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(rank, signal.SIGKILL)
+
+    reports = await reports_of(launch, End.DIED, kill)
     assert isinstance(reports[-1], Killed)
     assert "smaller batch" in KILLED
 

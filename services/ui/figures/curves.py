@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from exchangeai.facts import Epoch
+from services.ui.figures import theme
 
 
 def learning_curve(epochs: Sequence[Epoch], best_epoch: int, *, dark: bool = False) -> dict[str, Any]:
     """A figure for `dcc.Graph`: losses on the left axis, macro-AUROC on the right, the best epoch marked."""
-    text, line, ground = ("#c9d1d9", "#30363d", "#1f2428") if dark else ("#343a40", "#e9ecef", "#ffffff")
+    c = theme.colours(dark=dark)
+    text, line, ground = c.text, c.line, c.ground
     x = [e.epoch for e in epochs]
     auroc = [e.validation_macro_auroc for e in epochs]
     data: list[dict[str, Any]] = [
-        _line("Training loss", x, [e.train_loss for e in epochs], "#868e96", dash="dot"),
-        _line("Validation loss", x, [e.validation_loss for e in epochs], "#e8590c"),
-        {**_line("Validation macro-AUROC", x, auroc, "#1c7ed6"), "yaxis": "y2"},
+        _line("Training loss", x, [e.train_loss for e in epochs], c.quiet, dash="dot"),
+        _line("Validation loss", x, [e.validation_loss for e in epochs], c.second),
+        {**_line("Validation macro-AUROC", x, auroc, c.first), "yaxis": "y2"},
     ]
     marks = (
         []

@@ -9,11 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from exchangeai.errors import NotFound, Unavailable
+from exchangeai.errors import Unavailable
 from exchangeai.facts import (
     DatasetFact,
-    RunFact,
-    TrainingOptions,
 )
 from exchangeai.facts import (
     DatasetState as DatasetState,
@@ -47,8 +45,6 @@ from exchangeai.metrics import Estimate as Estimate
 from exchangeai.metrics import TestReport as TestReport
 from exchangeai.recording import MILLIVOLT
 from exchangeai.rpc.convert import measurements_from_proto
-from exchangeai.rpc.runs import run_from_proto
-from exchangeai.rpc.training_options import options_to_proto
 from exchangeai.v1 import (
     inference_service_pb2,
     inference_service_pb2_grpc,
@@ -58,8 +54,6 @@ from exchangeai.v1 import (
     preprocess_service_pb2,
     preprocess_service_pb2_grpc,
     recording_pb2,
-    training_service_pb2,
-    training_service_pb2_grpc,
 )
 from exchangeai.v1 import (
     metrics_pb2 as metrics_pb2,
@@ -71,8 +65,8 @@ from services.ui.gateway.answers import (
     recording_view,
 )
 from services.ui.gateway.line import Line
+from services.ui.gateway.trainer import TrainerDoor
 from services.ui.views import (
-    ArchitectureView,
     DatasetOrder,
     DatasetView,
     FindingView,
@@ -118,7 +112,8 @@ class Gateway:
         # Generated stubs have no types for their methods' call objects.
         self._ingest: Any = ingest_service_pb2_grpc.IngestServiceStub(ingest)
         self._preprocess: Any = preprocess_service_pb2_grpc.PreprocessServiceStub(preprocess)
-        self._trainer: Any = training_service_pb2_grpc.TrainingServiceStub(trainer)
+        self.trainer = TrainerDoor(self._lines["trainer"], trainer)
+        """The verbs of the trainer."""
         self._inference: Any = inference_service_pb2_grpc.InferenceServiceStub(inference)
         self._probes = ThreadPoolExecutor(len(SERVICES), thread_name_prefix="probe")
 
@@ -278,62 +273,10 @@ class Gateway:
         answers = self._lines["preprocess"].stream(self._preprocess.GetDatasetReport, request, timeout_s=60)
         return b"".join(x.csv for x in answers)
 
-    def architectures(self) -> list[ArchitectureView]:
-        """What can be trained."""
-        request = training_service_pb2.ListArchitecturesRequest()
-        return [
-            ArchitectureView(name=a.name, summary=a.summary, parameters=a.parameters)
-            for a in self._lines["trainer"].call(self._trainer.ListArchitectures, request).architectures
-        ]
-
-    def runs(self) -> list[RunFact]:
-        """All runs, newest first."""
-        return [
-            run_from_proto(r)
-            for r in self._lines["trainer"]
-            .call(self._trainer.ListRuns, training_service_pb2.ListRunsRequest())
-            .runs
-        ]
-
-    def run(self, run_id: str) -> RunFact:
-        """One run as it stands now."""
-        request = training_service_pb2.WatchRunRequest(run_id=run_id)
-        for answer in self._lines["trainer"].stream(self._trainer.WatchRun, request, timeout_s=5):
-            return run_from_proto(answer.run)
-        raise NotFound("there is no such run; choose one from the table")
-
-    def start_run(
-        self,
-        *,
-        dataset_id: str,
-        architecture: str,
-        model_name: str,
-        options: TrainingOptions,
-        base_model: str,
-        request_key: str,
-    ) -> RunFact:
-        """Queue a run; equal request keys give the same run."""
-        request = training_service_pb2.StartRunRequest(
-            dataset_id=dataset_id,
-            architecture=architecture,
-            model_name=model_name,
-            base_model=base_model,
-            request_key=request_key,
-            options=options_to_proto(options),
-        )
-        return run_from_proto(self._lines["trainer"].call(self._trainer.StartRun, request).run)
-
-    def cancel_run(self, run_id: str) -> None:
-        """Stop a run after its checkpoint is saved."""
-        self._lines["trainer"].call(
-            self._trainer.CancelRun, training_service_pb2.CancelRunRequest(run_id=run_id)
-        )
-
-    def resume_run(self, run_id: str) -> None:
-        """Continue a cancelled or failed run."""
-        self._lines["trainer"].call(
-            self._trainer.ResumeRun, training_service_pb2.ResumeRunRequest(run_id=run_id)
-        )
+    def model_card(self, name: str, version: int) -> str:
+        """A model's card, Markdown."""
+        request = inference_service_pb2.GetModelCardRequest(name=name, version=version)
+        return str(self._lines["inference"].call(self._inference.GetModelCard, request).markdown)
 
 
 _REPEATED: dict[RepeatedRows, str] = {

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, cast
 
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import Input, Output, State, ctx, dcc, html, no_update
 
-from exchangeai.errors import ExchangeaiError, InvalidArgument
-from exchangeai.facts import RunState, TrainingOptions
+from exchangeai.errors import ExchangeaiError
+from exchangeai.facts import RunState
+from services.ui.figures import theme
 from services.ui.figures.curves import learning_curve
 from services.ui.gateway import Gateway
 from services.ui.pages import finetune_data as data
 from services.ui.pages import finetune_parts as parts
+from services.ui.pages import finetune_start as start
+from services.ui.pages import run_report
 from services.ui.pages.notices import empty, loading_failed, problem
 
-_DEFAULTS = TrainingOptions()
+LOG_BYTES = 8192
+"""As much of the end of a log as the page shows."""
 
 
 def layout() -> Any:
@@ -30,7 +33,7 @@ def layout() -> Any:
             dcc.Interval(id="dataset-tick", interval=1000),
             dcc.Interval(id="offer-tick", interval=2000),
             dcc.Interval(id="base-tick", interval=2000),
-            html.Div([data.panel(), _start_panel()], className="stack"),
+            html.Div([data.panel(), start.panel()], className="stack"),
             html.Div(
                 className="stack",
                 children=[
@@ -50,45 +53,22 @@ def layout() -> Any:
                             html.Div(id="run-outcome"),
                             html.Div(id="curve"),
                             html.Div(id="run-results"),
+                            html.Details(
+                                [
+                                    html.Summary("Log"),
+                                    html.Pre(id="run-log", className="log", tabIndex=0),
+                                ],
+                                id="run-log-fold",
+                                style={"display": "none"},
+                            ),
+                            dcc.Download(id="card-file"),
+                            html.Div(id="card-outcome"),
+                            dcc.Store(id="run-shown", data=""),
                         ],
                     ),
                     html.Div([html.H2("Runs"), html.Div(id="runs", className="scroll")], className="panel"),
                 ],
             ),
-        ],
-    )
-
-
-def _start_panel() -> Any:
-    def count(key: str, label: str, default: float, step: float = 1) -> Any:
-        # An empty field means the default, which the service knows.
-        return dmc.NumberInput(
-            id=key, label=label, value="", placeholder=f"{default:g}", step=step, min=0, mt="xs"
-        )
-
-    return html.Div(
-        className="panel",
-        children=[
-            html.H2("2  Architecture"),
-            dmc.RadioGroup(id="architecture", label="Train this", children=[]),
-            dmc.Select(
-                id="base", label="Start from", data=[], placeholder="from scratch", clearable=True, mt="sm"
-            ),
-            html.H2("3  Start", style={"marginTop": "18px"}),
-            dmc.TextInput(id="model-name", label="Name of the model", value="my-model"),
-            html.Details(
-                [
-                    html.Summary("Advanced"),
-                    html.P("An empty field means the default, shown in grey.", className="quiet"),
-                    count("max-epochs", "Epochs at most", _DEFAULTS.max_epochs),
-                    count("batch-size", "Recordings a step", _DEFAULTS.batch_size),
-                    count("learning-rate", "Peak learning rate", _DEFAULTS.learning_rate, 0.001),
-                    count("patience", "Stop after epochs without gain", _DEFAULTS.patience),
-                    count("seed", "Seed", _DEFAULTS.seed),
-                ]
-            ),
-            dmc.Button("Start", id="start", fullWidth=True, mt="sm"),
-            html.Div(id="start-outcome"),
         ],
     )
 
@@ -101,90 +81,11 @@ def run_id_of(pathname: str | None) -> str:
 def register(app: Any, gateway: Gateway) -> None:
     """Connect the page to the services."""
     data.register(app, gateway)
+    start.register(app, gateway)
     _register_run(app, gateway)
 
 
 def _register_run(app: Any, gateway: Gateway) -> None:
-    @app.callback(
-        Output("architecture", "children"),
-        Output("architecture", "value"),
-        Output("offer-tick", "disabled"),
-        Input("url", "pathname"),
-        Input("offer-tick", "n_intervals"),
-        State("architecture", "value"),
-    )
-    def offer(_path: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        try:
-            architectures = gateway.architectures()
-        except ExchangeaiError as e:
-            return loading_failed(e), value, False
-        cards = [
-            html.Div(
-                dmc.Radio(
-                    value=a.name, label=a.name, description=f"{a.summary} {a.parameters / 1e6:.2f} M weights."
-                ),
-                className="choice",
-            )
-            for a in architectures
-        ]
-        return cards, value or next((a.name for a in architectures), None), True
-
-    @app.callback(
-        Output("base", "data"),
-        Output("base", "value"),
-        Output("base-tick", "disabled"),
-        Output("base", "description"),
-        Input("url", "pathname"),
-        Input("architecture", "value"),
-        Input("base-tick", "n_intervals"),
-        State("base", "value"),
-    )
-    def offer_bases(_path: Any, architecture: Any, _tick: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        try:
-            models = [m.key for m in gateway.models() if m.approved and m.architecture == architecture]
-        except ExchangeaiError:
-            return [], value, False, "The list of models is not there yet."
-        told = f"{len(models) or 'No'} approved model{'' if len(models) == 1 else 's'} of this architecture"
-        return models, value if value in models else None, True, told
-
-    @app.callback(
-        Output("start-outcome", "children"),
-        Output("url", "pathname", allow_duplicate=True),
-        Input("start", "n_clicks"),
-        State("dataset", "value"),
-        State("architecture", "value"),
-        State("base", "value"),
-        State("model-name", "value"),
-        *[State(k, "value") for k in ("max-epochs", "batch-size", "learning-rate", "patience", "seed")],
-        running=[(Output("start", "loading"), True, False)],
-        prevent_initial_call=True,
-    )
-    def start(clicks: Any, dataset: Any, architecture: Any, base: Any, name: Any, *chosen: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        if not clicks:  # the page has just been inserted, which also calls
-            return no_update, no_update
-        epochs, batch, rate, patience, seed = chosen
-        try:
-            if not dataset or not architecture or not name:
-                raise InvalidArgument("Choose a data set, an architecture and a name first.")
-            run = gateway.start_run(
-                dataset_id=dataset,
-                architecture=architecture,
-                model_name=name,
-                base_model=base or "",
-                # One key a click: the call may be repeated on its way without a second run.
-                request_key=secrets.token_hex(16),
-                options=TrainingOptions(
-                    max_epochs=int(epochs or 0),
-                    batch_size=int(batch or 0),
-                    learning_rate=float(rate or 0),
-                    patience=int(patience or 0),
-                    seed=int(seed or 0),
-                ),
-            )
-        except ExchangeaiError as e:
-            return problem(e), no_update
-        return None, f"/fine-tune/{run.run_id}"
-
     @app.callback(
         Output("run-outcome", "children"),
         Input("cancel", "n_clicks"),
@@ -193,7 +94,11 @@ def _register_run(app: Any, gateway: Gateway) -> None:
         prevent_initial_call=True,
     )
     def steer(_cancel: Any, _resume: Any, pathname: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
-        act = gateway.cancel_run if cast("Any", ctx).triggered_id == "cancel" else gateway.resume_run
+        act = (
+            gateway.trainer.cancel_run
+            if cast("Any", ctx).triggered_id == "cancel"
+            else gateway.trainer.resume_run
+        )
         try:
             act(run_id_of(pathname))
         except ExchangeaiError as e:
@@ -208,38 +113,75 @@ def _register_run(app: Any, gateway: Gateway) -> None:
         Output("cancel", "style"),
         Output("resume", "style"),
         Output("run-tick", "disabled"),
+        Output("run-log", "children"),
+        Output("run-log-fold", "style"),
+        Output("run-shown", "data"),
         Input("url", "pathname"),
         Input("run-tick", "n_intervals"),
         Input("run-outcome", "children"),
         Input("dark", "data"),
+        State("run-shown", "data"),
     )
-    def watch(pathname: Any, _tick: Any, _steered: Any, dark: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+    def watch(pathname: Any, _tick: Any, _steered: Any, dark: Any, shown: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         hidden: dict[str, str] = {"display": "none"}
         wanted = run_id_of(pathname)
         try:
-            listed = gateway.runs()
+            listed = gateway.trainer.runs()
             run = next((r for r in listed if r.run_id == wanted), None)
             if wanted and run is None:
-                run = gateway.run(wanted)
+                run = gateway.trainer.run(wanted)
         except ExchangeaiError as e:
-            return loading_failed(e), None, None, no_update, hidden, hidden, False
+            return loading_failed(e), None, None, no_update, hidden, hidden, False, None, hidden, ""
         live = any(not r.state.ended for r in listed)
         table = parts.runs(listed)
         if run is None:
             told = empty("No run chosen", "Start one, or choose one from the table.")
-            return told, None, None, table, hidden, hidden, not live
-        curve = None
+            return told, None, None, table, hidden, hidden, not live, None, hidden, ""
+        # A report stays as it is: drawn anew each second it could neither be read nor clicked.
+        now = f"{run.run_id} {run.state} {bool(dark)}"
+        same = now == shown
+        curve: Any = None
         if run.epochs:
             figure = learning_curve(run.epochs, run.best_epoch, dark=bool(dark))
-            config: Any = {"displayModeBar": False, "showSendToCloud": False}
-            curve = dcc.Graph(id="learning", figure=figure, config=config)
+            curve = [
+                dcc.Graph(id="learning", figure=figure, config=theme.CONFIG),
+                run_report.rate_search(run, dark=bool(dark)),
+            ]
         resumable = run.state in (RunState.CANCELLED, RunState.FAILED)
         return (
             parts.run_head(run),
             curve,
-            parts.results(run.test) if run.test else None,
+            no_update if same else run_report.results(run, dark=bool(dark)),
             table,
             {} if run.state is RunState.QUEUED or run.state.working else hidden,
             {} if resumable else hidden,
             not live,
+            _log(gateway, run.run_id),
+            {},
+            now,
         )
+
+    @app.callback(
+        Output("card-file", "data"),
+        Output("card-outcome", "children"),
+        Input("card", "n_clicks"),
+        State("url", "pathname"),
+        prevent_initial_call=True,
+    )
+    def download_card(clicks: Any, pathname: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+        if not clicks:  # the button has just been inserted, which also calls
+            return no_update, no_update
+        try:
+            run = gateway.trainer.run(run_id_of(pathname))
+            card = gateway.model_card(run.model_name, run.model_version)
+        except ExchangeaiError as e:
+            return no_update, problem(e)
+        name = f"{run.model_name}-{run.model_version}.md"
+        return {"filename": name, "content": card, "type": "text/markdown"}, None
+
+
+def _log(gateway: Gateway, run_id: str) -> str:
+    try:
+        return gateway.trainer.log(run_id, LOG_BYTES) or "Nothing has been written yet."
+    except ExchangeaiError as e:
+        return f"The log is not there: {e}"

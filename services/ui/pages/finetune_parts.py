@@ -9,7 +9,7 @@ from typing import Any
 from dash import dcc, html
 
 from exchangeai.facts import DatasetFact, ReportKind, RunFact
-from exchangeai.metrics import Estimate, TestReport
+from exchangeai.metrics import Estimate
 from services.ui.label_table import TableHead
 from services.ui.pages.notices import empty, number
 
@@ -33,7 +33,7 @@ def progress(share: float, what: str) -> Any:
 
 def preview(head: TableHead) -> Any:
     """The first rows of a label table."""
-    return html.Div(_table(head.columns, head.rows), className="scroll")
+    return html.Div(table(head.columns, head.rows), className="scroll")
 
 
 _REPORTED = {
@@ -71,7 +71,7 @@ def _looked(looks: int) -> str:
 
 def dataset(d: DatasetFact, looks: int = 0) -> Any:
     """State, report and parts of a data set, and how often its test part was looked at."""
-    parts = _table(
+    parts = table(
         # Classes go down, so that any number of them fits beside the page.
         ("", *(p.part for p in d.parts)),
         [
@@ -98,39 +98,10 @@ def dataset(d: DatasetFact, looks: int = 0) -> Any:
     )
 
 
-def results(report: TestReport) -> Any:
-    """Metrics on the frozen test part, each with its 95 % interval."""
-    rows = [
-        (
-            c.name,
-            str(c.positives),
-            _interval(c.auroc),
-            _interval(c.f1),
-            _interval(c.sensitivity),
-            _interval(c.specificity),
-            number(c.threshold),
-        )
-        for c in report.classes
-    ]
-    mean = ("Macro mean", "", _interval(report.macro_auroc), _interval(report.macro_f1), "", "", "")
-    head = ("Class", "Positives", "AUROC", "F1", "Sensitivity", "Specificity", "Threshold")
-    return html.Div(
-        [
-            html.H2("Results on the test part"),
-            html.Div(_table(head, [*rows, mean]), className="scroll", id="results"),
-            html.P(
-                f"{report.recordings} recordings of {report.patients} patients. In brackets: 95 % interval, "
-                f"{report.bootstrap_draws} bootstrap draws over patients. Thresholds come from validation.",
-                className="quiet",
-            ),
-        ]
-    )
-
-
 def run_head(run: RunFact) -> Any:
     """Name, state, progress and what is being done."""
     ended = run.state.ended
-    eta = f"about {_duration(run.eta_s)} left" if run.eta_s and not ended else ""
+    eta = f"about {duration(run.eta_s)} left" if run.eta_s and not ended else ""
     version = f":{run.model_version}" if run.model_version else ""
     started = f"from {run.base_model}" if run.base_model else "from scratch"
     best = f"best epoch {run.best_epoch}" if run.best_epoch else ""
@@ -166,31 +137,43 @@ def runs(listed: Sequence[RunFact]) -> Any:
             dcc.Link(
                 f"{r.model_name}:{r.model_version}" if r.model_version else r.model_name,
                 href=f"/fine-tune/{r.run_id}",
+                className="name",
+                title=r.model_name,
             ),
             html.Span(r.state, className=f"state {r.state}"),
             r.architecture,
             str(r.best_epoch or "—"),
-            _interval(r.test.macro_auroc) if r.test else "—",
+            _score(r),
             time.strftime("%Y-%m-%d %H:%M", time.gmtime(r.created_at)) + " UTC",
         )
         for r in listed
     ]
-    return _table(("Model", "State", "Architecture", "Best epoch", "Test macro-AUROC", "Started"), rows)
+    return table(("Model", "State", "Architecture", "Best epoch", "Score on test", "Started"), rows)
 
 
-def _interval(e: Estimate) -> str:
+def _score(r: RunFact) -> str:
+    if r.test is None:
+        return f"{100 * r.progress:.0f} % done" if r.state.working else "—"
+    if r.test.targets:
+        return f"error {interval(r.test.error)}"
+    return f"AUROC {interval(r.test.macro_auroc)}"
+
+
+def interval(e: Estimate, digits: int = 2) -> str:
+    """A number with its interval in brackets."""
     if e.value is None:
         return "—"
-    return number(e.value) + (
-        "" if e.low is None or e.high is None else f" [{number(e.low)}–{number(e.high)}]"
-    )
+    low, high = number(e.low, digits), number(e.high, digits)
+    return number(e.value, digits) + ("" if e.low is None or e.high is None else f" [{low}–{high}]")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds, or minutes when there are many."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
+    """A table with a line of headings."""
     return html.Table(
         [
             html.Thead(html.Tr([html.Th(h, scope="col") for h in head])),

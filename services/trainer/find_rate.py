@@ -22,8 +22,12 @@ DIVERGED = 0.25
 loss stay below."""
 SAFETY = 10.0
 """The rate stays below that of divergence by this factor."""
-FEWEST = 10
-"""Steps before a slope means anything."""
+QUIET = 20
+"""The first steps, at rates too low to learn from: they tell how the loss varies from batch to batch."""
+FALLEN = 3.0
+"""The loss has fallen when it lies below its mean over the quiet steps by so many of their deviations."""
+WINDOW = 7
+"""Slopes are averaged over so many steps."""
 
 
 def search(step: Callable[[float], float], usual: float, agreed: Callable[[bool], bool]) -> RateSearch:
@@ -39,7 +43,7 @@ def search(step: Callable[[float], float], usual: float, agreed: Callable[[bool]
         # Without the correction the first values would be pulled to zero (as in Adam).
         smoothed = running / (1 - SMOOTHING**taken)
         broken = not math.isfinite(smoothed) or (
-            taken >= FEWEST and smoothed > losses[0] + DIVERGED * abs(losses[0])
+            taken >= QUIET and smoothed > losses[0] + DIVERGED * abs(losses[0])
         )
         if math.isfinite(smoothed):
             losses.append(smoothed)
@@ -55,10 +59,11 @@ def choose(rates: Sequence[float], losses: Sequence[float], usual: float, *, bro
     """
     steepest = None
     lowest = int(np.argmin(losses)) if losses else 0
-    if lowest >= FEWEST:
-        slopes = np.gradient(np.asarray(losses), np.log(rates))[: lowest + 1]
-        at = int(np.argmin(slopes))
-        steepest = rates[at] if slopes[at] < 0 else None
+    quiet = np.asarray(losses[:QUIET])
+    if lowest >= QUIET and losses[lowest] < quiet.mean() - FALLEN * quiet.std():
+        slopes = np.gradient(np.asarray(losses), np.log(rates))
+        slopes = np.convolve(slopes, np.full(WINDOW, 1 / WINDOW), "same")
+        steepest = rates[QUIET + int(np.argmin(slopes[QUIET : lowest + 1]))]
     divergence = rates[-1] if broken and rates else None
     chosen = usual if steepest is None else steepest
     if divergence is not None:

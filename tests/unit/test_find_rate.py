@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from services.trainer.find_rate import HIGHEST, LOWEST, SAFETY, STEPS, search
@@ -33,6 +34,13 @@ def test_the_usual_rate_stays_where_nothing_falls() -> None:
     assert (found.steepest, found.divergence, found.chosen) == (None, None, 3e-3)
     assert len(found.rates) == STEPS
     assert found.rates[-1] == pytest.approx(HIGHEST)
+
+
+def test_batches_that_differ_are_not_taken_for_learning() -> None:
+    random = np.random.default_rng(0)
+    found = search(lambda rate: 1.0 + 0.1 * random.normal(), 3e-3, alone)
+    assert found.steepest is None or found.steepest > 1e-5
+    assert found.chosen > 1e-5
 
 
 def test_a_loss_that_is_no_number_ends_the_search_and_the_rate_stays_below() -> None:

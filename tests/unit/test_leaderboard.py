@@ -22,7 +22,7 @@ from services.trainer.scores import RunScores, drawn, read_scores, write_scores
 DRAWS = 200
 T = TypeVar("T")
 KNOWN = {
-    name: Architecture(name=name, summary="", parameters=count, gflops=count / 1e6)
+    name: Architecture(name=name, summary="", parameters=count, gflops=count / 1e6, learning_rate=1e-3)
     for name, count in (("good", 5), ("bad", 7))
 }
 

@@ -94,6 +94,7 @@ def reason(reports: list[Report]) -> str:
     return failed.reason
 
 
+@pytest.mark.slow
 async def test_memory_runs_out(tmp_path: Path) -> None:
     limit = resource.RLIM_INFINITY
 
@@ -109,6 +110,7 @@ async def test_memory_runs_out(tmp_path: Path) -> None:
     assert reason(await reports_of(launch, End.GAVE_UP, starve)) == NO_MEMORY
 
 
+@pytest.mark.slow
 async def test_a_rank_is_killed(launch: Launch) -> None:
     def kill(rank: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -119,6 +121,7 @@ async def test_a_rank_is_killed(launch: Launch) -> None:
     assert "smaller batch" in KILLED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [f"{CHECKPOINT_FILE}.new", MODEL_FILE])
 async def test_the_disk_is_full(launch: Launch, file: str) -> None:
     (launch.folder / file).symlink_to("/dev/full")

@@ -9,6 +9,8 @@ from exchangeai.facts import RateSearch
 from exchangeai.metrics import ReliabilityBin
 from services.ui.figures import theme
 
+FEWEST_FOR_A_LINE = 20
+
 
 def reliability(bins: Sequence[ReliabilityBin], *, dark: bool) -> dict[str, Any]:
     """How often a class held at each predicted probability; on the diagonal predictions are honest."""
@@ -27,7 +29,8 @@ def reliability(bins: Sequence[ReliabilityBin], *, dark: bool) -> dict[str, Any]
             },
             {
                 "type": "scatter",
-                "mode": "lines+markers",
+                # A line through bins of a few predictions would only show chance.
+                "mode": "lines+markers" if most >= FEWEST_FOR_A_LINE else "markers",
                 "x": [b.probability for b in bins],
                 "y": [b.frequency for b in bins],
                 "text": [f"{b.count} predictions" for b in bins],

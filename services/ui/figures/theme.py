@@ -8,6 +8,9 @@ from typing import Any
 CONFIG: Any = {"displayModeBar": False, "showSendToCloud": False, "responsive": True}
 """Of every `dcc.Graph`: no mode bar, and nothing that leaves this site."""
 
+LOADING = "#1971c2"
+"""Of what says that an answer is on its way."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Colours:

@@ -11,10 +11,11 @@ from dash import Input, Output, State, dcc, html, no_update
 
 from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.facts import DatasetState
+from services.ui.figures import theme
 from services.ui.gateway import Gateway
 from services.ui.pages import compare_parts as parts
 from services.ui.pages.notices import POLITE, empty, loading_failed, problem
-from services.ui.pages.training_fields import USUAL, architecture_words, estimate_words, preset_cards
+from services.ui.pages.training_fields import USUAL, architecture_words, estimate_words, preset_cards, waiting
 
 _SHARES = ("0.01", "0.1", "0.25", "0.5")
 MOST_ESTIMATED = 4
@@ -75,7 +76,9 @@ def _start_panel() -> Any:
                 allowDeselect=False,
             ),
             html.H2("2  Architectures", style={"marginTop": "18px"}),
-            dmc.CheckboxGroup(id="compare-architectures", label="Train these", value=[], children=[]),
+            dmc.CheckboxGroup(
+                id="compare-architectures", label="Train these", value=[], children=waiting("architectures")
+            ),
             html.H2("3  How", style={"marginTop": "18px"}),
             dmc.TextInput(
                 id="compare-seeds",
@@ -93,10 +96,15 @@ def _start_panel() -> Any:
                 clearable=True,
                 mt="xs",
             ),
-            dmc.RadioGroup(id="compare-preset", label="Preset", value=USUAL, children=[], mt="sm"),
+            dmc.RadioGroup(
+                id="compare-preset", label="Preset", value=USUAL, children=waiting("presets"), mt="sm"
+            ),
             dmc.Switch(id="compare-find-rate", label="Search for each one's learning rate first", mt="sm"),
             dcc.Loading(
-                html.Div(id="compare-estimate", className="estimate", **POLITE), type="dot", delay_show=300
+                html.Div(id="compare-estimate", className="estimate", **POLITE),
+                type="dot",
+                color=theme.LOADING,
+                delay_show=300,
             ),
             html.H2("4  Start", style={"marginTop": "18px"}),
             dmc.TextInput(id="compare-name", label="Name of the comparison", value="my-comparison"),

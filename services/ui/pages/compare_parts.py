@@ -28,8 +28,7 @@ def head(fact: ComparisonFact, told: ComparisonProgress) -> Any:
     done = sum(r.state.ended for r in told.runs)
     words = [
         f"{len(fact.architectures)} architectures, {len(fact.seeds)} seeds",
-        f"{done} of {len(told.runs)} runs ended",
-        "" if fact.state.ended else told.activity,
+        f"{done} of {len(told.runs)} runs ended" if fact.state.ended else told.activity,
         f"about {duration(told.eta_s)} left" if told.eta_s and not fact.state.ended else "",
     ]
     return html.Div(

@@ -12,6 +12,7 @@ from dash import Input, Output, State, dcc, html, no_update
 from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.facts import AUGMENTATIONS, Method, TrainingOptions
 from exchangeai.rpc.training_options import stated_options
+from services.ui.figures import theme
 from services.ui.gateway import Gateway
 from services.ui.pages.notices import POLITE, loading_failed, problem
 from services.ui.pages.training_fields import (
@@ -20,6 +21,7 @@ from services.ui.pages.training_fields import (
     count_field,
     estimate_words,
     preset_cards,
+    waiting,
 )
 
 _NUMBERS = {
@@ -41,6 +43,7 @@ _METHODS = {
     Method.ATTENTION_HEAD.value: "pooling and last layer (attention head)",
     Method.FULL.value: "every layer, earlier ones more slowly",
 }
+_SCRATCH = [{"value": "preset", "label": "every layer, from scratch"}]
 _WAYS = {
     "gain": "gain",
     "lead_loss": "lost leads",
@@ -56,14 +59,23 @@ def panel() -> Any:
         className="panel",
         children=[
             html.H2("2  Architecture"),
-            dmc.RadioGroup(id="architecture", label="Train this", children=[], className="choices"),
+            dmc.RadioGroup(
+                id="architecture", label="Train this", children=waiting("architectures"), className="choices"
+            ),
             dmc.Select(
                 id="base", label="Start from", data=[], placeholder="from scratch", clearable=True, mt="sm"
             ),
-            dmc.Select(id="method", label="Train", data=[], value="preset", allowDeselect=False, mt="sm"),
+            dmc.Select(
+                id="method", label="Train", data=_SCRATCH, value="preset", allowDeselect=False, mt="sm"
+            ),
             html.H2("3  How long", style={"marginTop": "18px"}),
-            dmc.RadioGroup(id="preset", label="Preset", value=USUAL, children=[]),
-            dcc.Loading(html.Div(id="estimate", className="estimate", **POLITE), type="dot", delay_show=300),
+            dmc.RadioGroup(id="preset", label="Preset", value=USUAL, children=waiting("presets")),
+            dcc.Loading(
+                html.Div(id="estimate", className="estimate", **POLITE),
+                type="dot",
+                color=theme.LOADING,
+                delay_show=300,
+            ),
             html.Details(
                 [
                     html.Summary("Advanced"),
@@ -219,8 +231,7 @@ def _offer(app: Any, gateway: Gateway) -> None:
     )
     def offer_methods(base: Any, value: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         if not base:
-            scratch = [{"value": "preset", "label": "every layer, from scratch"}]
-            return scratch, "preset", "The other methods need a model to start from."
+            return _SCRATCH, "preset", "The other methods need a model to start from."
         return [{"value": k, "label": v} for k, v in _METHODS.items()], value or "preset", None
 
 
@@ -234,15 +245,14 @@ def _advise(app: Any, gateway: Gateway) -> None:
         Input("architecture", "value"),
         Input("base", "value"),
         Input("preset", "value"),
-        State("preset", "children"),
     )
     def advise(  # pyright: ignore[reportUnusedFunction]
-        dataset: Any, _state: Any, architecture: Any, base: Any, preset: Any, shown: Any
+        dataset: Any, _state: Any, architecture: Any, base: Any, preset: Any
     ) -> Any:
         unchanged = [no_update] * (len(_NUMBERS) + 1)
         if not dataset or not architecture:
             told = html.P("Choose a data set and an architecture to see the presets.", className="quiet")
-            return told if not shown else no_update, *unchanged
+            return told, *unchanged
         try:
             made = gateway.trainer.presets(dataset, architecture, from_base=bool(base))
         except ExchangeaiError:

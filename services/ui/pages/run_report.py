@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc, html
 
 from exchangeai.facts import RunFact
-from exchangeai.metrics import TestReport
+from exchangeai.metrics import Estimate, TestReport
 from services.ui.figures import evaluation, theme
 from services.ui.pages.finetune_parts import interval, table
 from services.ui.pages.notices import number
@@ -35,6 +35,12 @@ def results(run: RunFact, *, dark: bool) -> Any:
             _subgroups(report) if report.subgroups else None,
         ]
     )
+
+
+def _stacked(estimate: Estimate) -> Any:
+    """A number above its interval, so that many columns fit."""
+    value, _, bounds = interval(estimate).partition(" ")
+    return html.Div([value, html.Div(bounds, className="bounds") if bounds else None])
 
 
 def _figures_of_merit(report: TestReport) -> Any:
@@ -77,11 +83,11 @@ def _classes(report: TestReport) -> Any:
         (
             html.Span(c.name, className="name", title=c.name),
             str(c.positives),
-            interval(c.auroc),
-            interval(c.auprc),
-            interval(c.f1),
-            interval(c.sensitivity),
-            interval(c.specificity),
+            _stacked(c.auroc),
+            _stacked(c.auprc),
+            _stacked(c.f1),
+            _stacked(c.sensitivity),
+            _stacked(c.specificity),
             number(c.threshold),
         )
         for c in report.classes
@@ -89,9 +95,9 @@ def _classes(report: TestReport) -> Any:
     mean = (
         html.Strong("Macro mean"),
         "",
-        interval(report.macro_auroc),
-        interval(report.macro_auprc),
-        interval(report.macro_f1),
+        _stacked(report.macro_auroc),
+        _stacked(report.macro_auprc),
+        _stacked(report.macro_f1),
         *("", "", ""),
     )
     head = ("Class", "Positives", "AUROC", "AUPRC", "F1", "Sensitivity", "Specificity", "Threshold")
@@ -107,10 +113,10 @@ def _targets(report: TestReport) -> Any:
         (
             html.Span(t.name, className="name", title=t.name),
             str(t.recordings),
-            interval(t.mean_absolute_error),
-            interval(t.root_mean_square_error),
-            interval(t.r2),
-            interval(t.bias),
+            _stacked(t.mean_absolute_error),
+            _stacked(t.root_mean_square_error),
+            _stacked(t.r2),
+            _stacked(t.bias),
             f"{number(t.agreement_low)} to {number(t.agreement_high)}",
         )
         for t in report.targets

@@ -53,3 +53,8 @@ def span(low_s: float, high_s: float) -> str:
 def count_field(key: str, label: str, step: float = 1, **more: Any) -> Any:
     """A number; empty means the preset's, which its placeholder shows."""
     return dmc.NumberInput(id=key, label=label, value="", step=step, min=0, **more)
+
+
+def waiting(what: str) -> Any:
+    """In place of what the trainer has not told yet."""
+    return html.P(f"Waiting for the {what} …", className="quiet waiting")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ async def test_presets_are_estimated_and_a_found_rate_is_told_and_kept(
     trainer: Trainer, bus: Bus, store: ObjectStore, tmp_path: Path
 ) -> None:
     dataset_id = await add_dataset(bus, store, tmp_path / "made")
-    which = {"dataset_id": dataset_id, "architecture": "tiny_cnn"}
+    which: dict[str, Any] = {"dataset_id": dataset_id, "architecture": "tiny_cnn"}
     presets = (await trainer("ListPresets", pb.ListPresetsRequest(**which))).presets
     assert [x.name for x in presets] == ["quick", "balanced", "thorough"]
     with pytest.raises(NotFound, match="architecture"):

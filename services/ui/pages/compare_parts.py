@@ -17,7 +17,7 @@ from exchangeai.comparisons import (
 )
 from exchangeai.metrics import Estimate
 from services.ui.figures import leaderboard, theme
-from services.ui.pages.finetune_parts import duration, interval, progress, table
+from services.ui.pages.finetune_parts import duration, progress, stacked, table
 from services.ui.pages.notices import empty, number
 
 _SCORES = {"macro_auroc": "Macro-AUROC", "error": "Error over spread"}
@@ -82,7 +82,7 @@ def _figure(key: str, figure: dict[str, Any]) -> Any:
 
 def _leaderboard(rows: Sequence[ComparisonRow], title: str) -> Any:
     columns = (
-        *("#", "Architecture", f"{title}, validation", "Seeds ±", "To the best", "Test"),
+        *("#", "Architecture", "Validation", "Seeds ±", "To the best", "Test"),
         *("F1", "Brier", "ECE", "Weights", "GFLOPs", "ms/ECG", "Training"),
     )
     scroll: dict[str, Any] = {
@@ -100,7 +100,7 @@ def _row(row: ComparisonRow) -> tuple[Any, ...]:
     if row.failed:
         name.append(
             html.Div(
-                f"{row.failed} of {row.failed + row.succeeded} runs failed: {row.error}",
+                f"{row.failed} of {row.failed + row.succeeded} runs missing: {row.error}",
                 className="reason why",
             )
         )
@@ -117,10 +117,10 @@ def _row(row: ComparisonRow) -> tuple[Any, ...]:
     return (
         str(row.rank),
         html.Div(name),
-        interval(v.score, 3),
+        stacked(v.score, 3),
         number(v.seed_deviation, 3),
         "best" if row.rank == 1 else _difference(v),
-        interval(row.test.score, 3) if row.test else "—",
+        stacked(row.test.score, 3) if row.test else "—",
         number(of.macro_f1),
         number(of.brier, 3),
         number(of.calibration_error, 3),
@@ -128,12 +128,13 @@ def _row(row: ComparisonRow) -> tuple[Any, ...]:
     )
 
 
-def _difference(scores: PartScores) -> str:
+def _difference(scores: PartScores) -> Any:
     d: Estimate = scores.difference
     if d.value is None:
         return "—"
-    ends = "" if d.low is None or d.high is None else f" [{d.low:+.3f}, {d.high:+.3f}]"
-    return f"{d.value:+.3f}{ends}{' =' if scores.indistinguishable else ''}"
+    ends = "" if d.low is None or d.high is None else f"[{d.low:+.3f}, {d.high:+.3f}]"
+    told = f"{d.value:+.3f}{' =' if scores.indistinguishable else ''}"
+    return html.Div([told, html.Div(ends, className="bounds")])
 
 
 def runs(listed: Sequence[ComparedRun], ended: bool) -> Any:

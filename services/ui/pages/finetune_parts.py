@@ -167,6 +167,12 @@ def interval(e: Estimate, digits: int = 2) -> str:
     return number(e.value, digits) + ("" if e.low is None or e.high is None else f" [{low}–{high}]")
 
 
+def stacked(estimate: Estimate, digits: int = 2) -> Any:
+    """A number above its interval, so that many columns fit."""
+    value, _, bounds = interval(estimate, digits).partition(" ")
+    return html.Div([value, html.Div(bounds, className="bounds") if bounds else None])
+
+
 def duration(seconds: float) -> str:
     """Seconds, or minutes when there are many."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -7,9 +7,9 @@ from typing import Any
 from dash import dcc, html
 
 from exchangeai.facts import RunFact
-from exchangeai.metrics import Estimate, TestReport
+from exchangeai.metrics import TestReport
 from services.ui.figures import evaluation, theme
-from services.ui.pages.finetune_parts import interval, table
+from services.ui.pages.finetune_parts import interval, stacked, table
 from services.ui.pages.notices import number
 
 
@@ -35,12 +35,6 @@ def results(run: RunFact, *, dark: bool) -> Any:
             _subgroups(report) if report.subgroups else None,
         ]
     )
-
-
-def _stacked(estimate: Estimate) -> Any:
-    """A number above its interval, so that many columns fit."""
-    value, _, bounds = interval(estimate).partition(" ")
-    return html.Div([value, html.Div(bounds, className="bounds") if bounds else None])
 
 
 def _figures_of_merit(report: TestReport) -> Any:
@@ -83,11 +77,11 @@ def _classes(report: TestReport) -> Any:
         (
             html.Span(c.name, className="name", title=c.name),
             str(c.positives),
-            _stacked(c.auroc),
-            _stacked(c.auprc),
-            _stacked(c.f1),
-            _stacked(c.sensitivity),
-            _stacked(c.specificity),
+            stacked(c.auroc),
+            stacked(c.auprc),
+            stacked(c.f1),
+            stacked(c.sensitivity),
+            stacked(c.specificity),
             number(c.threshold),
         )
         for c in report.classes
@@ -95,9 +89,9 @@ def _classes(report: TestReport) -> Any:
     mean = (
         html.Strong("Macro mean"),
         "",
-        _stacked(report.macro_auroc),
-        _stacked(report.macro_auprc),
-        _stacked(report.macro_f1),
+        stacked(report.macro_auroc),
+        stacked(report.macro_auprc),
+        stacked(report.macro_f1),
         *("", "", ""),
     )
     head = ("Class", "Positives", "AUROC", "AUPRC", "F1", "Sensitivity", "Specificity", "Threshold")
@@ -113,10 +107,10 @@ def _targets(report: TestReport) -> Any:
         (
             html.Span(t.name, className="name", title=t.name),
             str(t.recordings),
-            _stacked(t.mean_absolute_error),
-            _stacked(t.root_mean_square_error),
-            _stacked(t.r2),
-            _stacked(t.bias),
+            stacked(t.mean_absolute_error),
+            stacked(t.root_mean_square_error),
+            stacked(t.r2),
+            stacked(t.bias),
             f"{number(t.agreement_low)} to {number(t.agreement_high)}",
         )
         for t in report.targets

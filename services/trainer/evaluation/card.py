@@ -168,7 +168,11 @@ def _trust(test: TestReport, coverage: float | None) -> str:
             "over classes), with the temperature that was fitted on validation."
         )
     if test.coverage.value is not None:
-        size = "" if test.set_size is None else f", of {test.set_size:.2f} classes on average"
+        size = ""
+        if test.set_size is not None:
+            # In multi-label tasks it counts the classes between their two bounds.
+            what = "of {:.2f} classes" if test.confusion else "leaving {:.2f} classes undecided"
+            size = f", {what.format(test.set_size)} on average"
         said.append(
             f"Conformal sets{'' if coverage is None else f' that were to hold the truth in {coverage:.0%}'} "
             f"hold the truth in {test.coverage.value:.1%}{size}."

@@ -17,7 +17,7 @@ from exchangeai.signal import PREPROCESSING_VERSION
 from services.inference import tensors
 from services.inference.predict import Predictor
 from services.inference.registry import Registry
-from services.inference.servicer import deadline_of
+from services.inference.servicer import caller_of, deadline_of
 from services.inference.sources import Sources, tensor_digest
 
 DATATYPE = "FP32"
@@ -79,7 +79,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         ecg = _input(request)
         wanted = _wanted(request)
         quality = await self._sources.judge_each(ecg) if _assessing(request) else []
-        outputs = await self._predictor.infer(model, ecg, wanted, deadline)
+        outputs = await self._predictor.infer(model, ecg, wanted, deadline, caller_of(context))
         reasons = [f"{i}: {'; '.join(x.reasons)}" for i, x in enumerate(quality) if x.reasons]
         parameters = {
             "model_digest": model.fact.digest,

@@ -195,4 +195,5 @@ def _open(data: bytes, digest: str, approved: bool, threads: int) -> tuple[Manif
         return manifest, None
     session = Session(data, threads=threads)
     reproduce_golden(session, manifest)
+    session.settle_width()
     return manifest, session

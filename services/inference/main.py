@@ -22,7 +22,8 @@ from exchangeai.store import open_store
 from exchangeai.v1.inference_service_pb2_grpc import (
     add_InferenceServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
 )
-from services.inference import vetting
+from services.inference import batching, vetting
+from services.inference.batching import Batcher
 from services.inference.exchange import Exchange
 from services.inference.oip import OpenInferenceServicer
 from services.inference.predict import Predictor
@@ -44,6 +45,8 @@ class Config:
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     threads: int = 0
     """CPU threads for running models; 0 takes all that this process may use."""
+    max_waiting: int = batching.MAX_WAITING
+    """Windows that may wait for a model; beyond, calls are answered RESOURCE_EXHAUSTED at once."""
     readers: int = 1
     """Child processes that read uploaded files."""
     max_model_bytes: int = vetting.MAX_BYTES
@@ -57,8 +60,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         store = await stack.enter_async_context(open_store(config.store))
         bus = await stack.enter_async_context(open_bus(config.bus, "inference"))
         index = await stack.enter_async_context(open_index(bus.facts(ModelFact)))
-        # Two at least, so that a quality check does not wait behind a model.
-        pool = stack.enter_context(ThreadPoolExecutor(max(2, threads), "model"))
+        pool = stack.enter_context(ThreadPoolExecutor(threads, "quality"))
         reader = SandboxedReader(workers=config.readers)
         stack.push_async_callback(reader.close)
         vetter = Sandbox(vetting.TARGET, timeout_s=vetting.TIMEOUT_S, memory_bytes=vetting.MEMORY_BYTES)
@@ -69,7 +71,8 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         stack.push_async_callback(_cancelled, following)
         await asyncio.gather(registry.caught_up(), reader.start(), vetter.start())
 
-        sources, predictor = Sources(bus, store, reader.read, pool), Predictor(pool)
+        batcher = stack.enter_context(Batcher(threads, max_waiting=config.max_waiting))
+        sources, predictor = Sources(bus, store, reader.read, pool), Predictor(batcher)
         exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=config.max_model_bytes)
         server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES)
         add_InferenceServiceServicer_to_server(

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exchangeai import __version__
-from exchangeai.errors import ContractViolation, InvalidArgument
+from exchangeai.errors import ContractViolation, ExchangeaiError, InvalidArgument, NotFound
 from exchangeai.inference import grpc_service_pb2 as pb
 from exchangeai.inference.grpc_service_pb2_grpc import GRPCInferenceServiceServicer
 from exchangeai.leads import STANDARD_12
 from exchangeai.model_file import INPUT, INTENDED_USE, OUTPUTS, WINDOW_SAMPLES
 from exchangeai.signal import PREPROCESSING_VERSION
-from services.inference import tensors
+from services.inference.oip_input import DATATYPE, input_of
 from services.inference.predict import Predictor
-from services.inference.registry import Registry
-from services.inference.servicer import deadline_of
+from services.inference.registry import READY, Registry
+from services.inference.servicer import caller_of, deadline_of
 from services.inference.sources import Sources, tensor_digest
+from services.inference.streams import in_order
 
-DATATYPE = "FP32"
 PLATFORM = "onnxruntime_onnx"
+EXTENSIONS = ("model_repository",)
+AT_WORK = 8
+"""Requests of one stream that are worked on at once."""
 
 
 class OpenInferenceServicer(GRPCInferenceServiceServicer):
@@ -50,7 +53,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         self, request: pb.ServerMetadataRequest, context: Any
     ) -> pb.ServerMetadataResponse:
         """Name and version of the server."""
-        return pb.ServerMetadataResponse(name="exchangeai", version=__version__)
+        return pb.ServerMetadataResponse(name="exchangeai", version=__version__, extensions=EXTENSIONS)
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Any) -> pb.ModelMetadataResponse:
         """Inputs and outputs of a model."""
@@ -74,12 +77,63 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         Outputs come raw, whatever the signal is like; the response's parameter `quality` has the verdict on
         each window. It costs 2 ms a window; the request's parameter `assess_quality = false` leaves it out.
         """
-        deadline = deadline_of(context)
+        return await self._answer(request, deadline_of(context), caller_of(context))
+
+    async def ModelStreamInfer(
+        self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Any
+    ) -> AsyncIterator[pb.ModelStreamInferResponse]:
+        """Answer each request in their order, several at work at once; an error ends its request only."""
+        deadline, caller = deadline_of(context), caller_of(context)
+
+        async def answer(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
+            try:
+                answered = await self._answer(request, deadline, caller)
+                return pb.ModelStreamInferResponse(infer_response=answered)
+            except ExchangeaiError as e:
+                failed = pb.ModelInferResponse(id=request.id)
+                return pb.ModelStreamInferResponse(error_message=str(e), infer_response=failed)
+
+        async for response in in_order(request_iterator, answer, AT_WORK):
+            yield response
+
+    async def RepositoryIndex(
+        self, request: pb.RepositoryIndexRequest, context: Any
+    ) -> pb.RepositoryIndexResponse:
+        """Every version of every model, and why one does not answer."""
+        _one_repository(request.repository_name)
+        kind = pb.RepositoryIndexResponse.ModelIndex
+        return pb.RepositoryIndexResponse(
+            models=[
+                kind(name=fact.name, version=str(fact.version), state=state, reason=reason)
+                for fact, state, reason in self._registry.states()
+                if state == READY or not request.ready
+            ]
+        )
+
+    async def RepositoryModelLoad(
+        self, request: pb.RepositoryModelLoadRequest, context: Any
+    ) -> pb.RepositoryModelLoadResponse:
+        """Load a model here; returns when it answers."""
+        _one_repository(request.repository_name)
+        await self._registry.load(request.model_name)
+        return pb.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(
+        self, request: pb.RepositoryModelUnloadRequest, context: Any
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Let go of a model here, until it is loaded again; other servers keep it."""
+        _one_repository(request.repository_name)
+        await self._registry.unload(request.model_name)
+        return pb.RepositoryModelUnloadResponse()
+
+    async def _answer(
+        self, request: pb.ModelInferRequest, deadline: float, caller: str
+    ) -> pb.ModelInferResponse:
         model = await self._registry.choose(request.model_name, _version(request.model_version))
-        ecg = _input(request)
+        ecg = input_of(request)
         wanted = _wanted(request)
         quality = await self._sources.judge_each(ecg) if _assessing(request) else []
-        outputs = await self._predictor.infer(model, ecg, wanted, deadline)
+        outputs = await self._predictor.infer(model, ecg, wanted, deadline, caller)
         reasons = [f"{i}: {'; '.join(x.reasons)}" for i, x in enumerate(quality) if x.reasons]
         parameters = {
             "model_digest": model.fact.digest,
@@ -133,20 +187,6 @@ def _wanted(request: pb.ModelInferRequest) -> tuple[str, ...]:
     return wanted
 
 
-def _input(request: pb.ModelInferRequest) -> npt.NDArray[np.float32]:
-    if [x.name for x in request.inputs] != [INPUT]:
-        raise ContractViolation(
-            f"the inputs are {[x.name[:64] for x in request.inputs[:8]]}; expected exactly one, {INPUT!r}"
-        )
-    tensor = request.inputs[0]
-    if tensor.datatype != DATATYPE:
-        raise ContractViolation(f"the input's datatype is {tensor.datatype[:16]!r}; expected {DATATYPE!r}")
-    raw, typed = request.raw_input_contents, tensor.contents.fp32_contents
-    if len(raw) == 1 and not tensor.HasField("contents"):
-        return tensors.from_bytes(tensor.shape, raw[0])
-    if not raw and tensor.HasField("contents"):
-        return tensors.from_values(tensor.shape, typed)
-    raise ContractViolation(
-        f"the input's values came as {len(raw)} raw tensors and {'with' if typed else 'without'} "
-        "typed contents; expected either one raw tensor or fp32_contents"
-    )
+def _one_repository(name: str) -> None:
+    if name:
+        raise NotFound(f"there is no repository {name[:64]!r}; there is one, without a name")

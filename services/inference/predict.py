@@ -1,28 +1,23 @@
-"""Findings from windows: refuses what cannot be analysed, runs the model off the event loop, averages."""
+"""Findings from windows: refuses what cannot be analysed, has the model run, averages."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from exchangeai.errors import Overloaded
 from exchangeai.facts import Task
 from exchangeai.measurements import Quality, Verdict
 from exchangeai.model_file import OUTPUTS, SAMPLING_RATE_HZ, WINDOW_SAMPLES, Manifest
 from exchangeai.telemetry import PREDICTIONS, stage
+from services.inference.batching import Batcher
 from services.inference.registry import LoadedModel
 
 MIN_VALID_SAMPLES = WINDOW_SAMPLES // 2
 """A window with less signal (5 s) than this says too little and is left out, unless no window has more."""
-BATCH = 16
-"""Windows run at once; bounds memory on long recordings."""
 NO_DEADLINE = math.inf
 
 
@@ -72,23 +67,25 @@ class Prediction:
 
 
 class Predictor:
-    """Runs models on a few threads, so that the event loop never waits for one."""
+    """Findings from windows, by models that the batcher runs."""
 
-    def __init__(self, threads: Executor, clock: Callable[[], float] = time.monotonic) -> None:
-        self._threads = threads
-        self._clock = clock
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
 
-    async def predict(self, model: LoadedModel, ecg: Ecg, deadline: float = NO_DEADLINE) -> Prediction:
+    async def predict(
+        self, model: LoadedModel, ecg: Ecg, deadline: float = NO_DEADLINE, caller: str = ""
+    ) -> Prediction:
         """Findings over the recording (mean probability over its windows) and for each window.
 
         `deadline` is a reading of the clock; work that has not begun by then is not begun, and raises
-        Overloaded.
+        Overloaded. Callers take turns.
         """
         used, quality = _used_windows(ecg.valid_samples), ecg.quality
         if quality.verdict is Verdict.NOT_ANALYSABLE:
             PREDICTIONS.labels(model.fact.name, "not_analysable").inc()
             return Prediction(findings=(), windows=(), quality=quality)
-        outputs = await self.infer(model, ecg.values_mv[used], ("probabilities",), deadline)
+        values_mv = ecg.values_mv if len(used) == len(ecg.values_mv) else ecg.values_mv[used]
+        outputs = await self.infer(model, values_mv, ("probabilities",), deadline, caller)
         probabilities_NC = outputs["probabilities"].astype(np.float64)
         PREDICTIONS.labels(model.fact.name, "answered").inc()
         return Prediction(
@@ -109,33 +106,11 @@ class Predictor:
         values_mv: npt.NDArray[np.float32],
         outputs: Sequence[str] = OUTPUTS,
         deadline: float = NO_DEADLINE,
+        caller: str = "",
     ) -> dict[str, npt.NDArray[np.float32]]:
         """Raw outputs by name on float32 [n, 12, 5000]."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, self._run, model, values_mv, tuple(outputs), deadline
-        )
-
-    def _run(
-        self,
-        model: LoadedModel,
-        values_mv: npt.NDArray[np.float32],
-        outputs: tuple[str, ...],
-        deadline: float,
-    ) -> dict[str, npt.NDArray[np.float32]]:
-        parts: list[dict[str, npt.NDArray[np.float32]]] = []
-        for begin in range(0, len(values_mv), BATCH):
-            if self._clock() >= deadline:
-                raise Overloaded(
-                    "the deadline passed before the model could run; try again later or allow more time"
-                )
-            with stage("model"):
-                parts.append(
-                    model.session.run(np.ascontiguousarray(values_mv[begin : begin + BATCH]), outputs)
-                )
-        if len(parts) == 1:
-            return parts[0]
-        return {name: np.concatenate([x[name] for x in parts]) for name in outputs}
+        with stage("model"):
+            return await self._batcher.run(model, values_mv, outputs, deadline, caller)
 
 
 def findings(probabilities_C: npt.NDArray[np.float64], manifest: Manifest) -> tuple[Finding, ...]:

@@ -16,6 +16,7 @@ from services.inference.sessions import Session, reproduce_golden
 
 log = logging.getLogger(__name__)
 
+READY, LOADING, UNAVAILABLE = "READY", "LOADING", "UNAVAILABLE"
 RETRY_S = 5.0
 """Pause before a model that could not be fetched is tried again."""
 LOAD_WAIT_S = 20.0
@@ -51,6 +52,8 @@ class Registry:
         self._loaded: dict[str, LoadedModel] = {}
         self._manifests: dict[str, Manifest] = {}
         self._failures: dict[str, _Failure] = {}
+        self._unloaded: set[str] = set()
+        self._catching_up = asyncio.Lock()
         self._settled = asyncio.Condition()
         self._first_pass = asyncio.Event()
 
@@ -111,11 +114,43 @@ class Registry:
         failure = next((self._failures[key] for key in chosen if key in self._failures), None)
         if failure is not None:
             raise NotReady(f"the model {name!r} could not be loaded: {failure.reason}")
+        if name in self._unloaded:
+            raise NotReady(f"the model {name!r} was unloaded here; load it again")
         raise NotReady(f"the model {name!r} is in quarantine: a person must approve it first")
 
     def ready_versions(self, name: str) -> list[int]:
         """Versions that answer now, newest first."""
         return [fact.version for key, fact in self._facts(name) if key in self._loaded]
+
+    def states(self) -> list[tuple[ModelFact, str, str]]:
+        """(model, READY, LOADING or UNAVAILABLE, why not READY) by name, newest version first."""
+        facts = sorted(self._index.items.items(), key=lambda x: (x[1].name, -x[1].version))
+        return [(fact, *self._state(key, fact)) for key, fact in facts]
+
+    def _state(self, key: str, fact: ModelFact) -> tuple[str, str]:
+        if key in self._loaded:
+            return READY, ""
+        if fact.name in self._unloaded:
+            return UNAVAILABLE, "unloaded on request; load it again"
+        if fact.state is not ModelState.APPROVED:
+            return UNAVAILABLE, f"it is {fact.state.value}: a person must approve it first"
+        failure = self._failures.get(key)
+        return (UNAVAILABLE, failure.reason) if failure is not None else (LOADING, "it is being loaded")
+
+    async def load(self, name: str) -> None:
+        """Take a model into memory, again if that failed before. Raises as `choose` does."""
+        self._unloaded.discard(name)
+        for key, _ in self._facts(name):
+            self._failures.pop(key, None)
+        await self._catch_up()
+        await self.choose(name)
+
+    async def unload(self, name: str) -> None:
+        """Let go of a model in this process until `load`. Raises NotFound."""
+        if not self._facts(name):
+            raise NotFound(f"there is no model named {name!r}; ListModels says which there are")
+        self._unloaded.add(name)
+        await self._catch_up()
 
     def known(self) -> list[tuple[ModelFact, Manifest]]:
         """Every model whose file could be read, by name, newest version first."""
@@ -132,7 +167,7 @@ class Registry:
 
     def _pending(self, key: str) -> bool:
         fact = self._index.items.get(key)
-        if fact is None or fact.state is not ModelState.APPROVED:
+        if fact is None or not self._wanted(key):
             return False
         loaded, failure = self._loaded.get(key), self._failures.get(key)
         return not (
@@ -141,8 +176,16 @@ class Registry:
         )
 
     async def _catch_up(self) -> None:
+        async with self._catching_up:
+            await self._follow_facts()
+
+    def _wanted(self, key: str) -> bool:
+        fact = self._index.items.get(key)
+        return fact is not None and fact.state is ModelState.APPROVED and fact.name not in self._unloaded
+
+    async def _follow_facts(self) -> None:
         facts = dict(self._index.items)
-        for key in [k for k in self._loaded if k not in facts or facts[k].state is not ModelState.APPROVED]:
+        for key in [k for k in self._loaded if not self._wanted(k)]:
             log.info("model unloaded", extra={"fields": {"model": key}})
             del self._loaded[key]
         for key in [k for k in self._failures if k not in facts]:
@@ -178,21 +221,22 @@ class Registry:
         twin = next((x for x in self._loaded.values() if x.fact.digest == fact.digest), None)
         if twin is None:
             data = await self._store.get(object_key(fact.digest))
-            approved = fact.state is ModelState.APPROVED
-            manifest, session = await asyncio.to_thread(_open, data, fact.digest, approved, self._threads)
+            wanted = self._wanted(key)
+            manifest, session = await asyncio.to_thread(_open, data, fact.digest, wanted, self._threads)
         else:
             manifest, session = twin.manifest, twin.session
         self._manifests[fact.digest] = manifest
-        if session is not None and fact.state is ModelState.APPROVED:
+        if session is not None and self._wanted(key):
             self._loaded[key] = LoadedModel(fact=fact, manifest=manifest, session=session)
 
 
-def _open(data: bytes, digest: str, approved: bool, threads: int) -> tuple[Manifest, Session | None]:
+def _open(data: bytes, digest: str, wanted: bool, threads: int) -> tuple[Manifest, Session | None]:
     if model_digest(data) != digest:
         raise ContractViolation("the stored file is not the one that was published: its digest differs")
     _, manifest = inspect(data)
-    if not approved:
+    if not wanted:
         return manifest, None
     session = Session(data, threads=threads)
     reproduce_golden(session, manifest)
+    session.settle_width()
     return manifest, session

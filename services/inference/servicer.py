@@ -36,7 +36,7 @@ class InferenceServicer(InferenceServiceServicer):
         deadline = deadline_of(context)
         model = await self._registry.choose(request.model_name, request.model_version)
         ecg = await self._ecg(request)
-        prediction = await self._predictor.predict(model, ecg, deadline)
+        prediction = await self._predictor.predict(model, ecg, deadline, caller_of(context))
         return pb.PredictResponse(
             findings=_findings(prediction.findings),
             windows=[
@@ -105,6 +105,12 @@ def deadline_of(context: Any) -> float:
     """When the caller stops waiting, as a reading of `time.monotonic()`."""
     remaining: float | None = context.time_remaining()
     return NO_DEADLINE if remaining is None else time.monotonic() + remaining
+
+
+def caller_of(context: Any) -> str:
+    """Who calls, without the port: callers take turns."""
+    peer: str = context.peer() or ""
+    return peer.rpartition(":")[0] if peer.startswith("ipv") else peer
 
 
 def _findings(findings: Sequence[Finding]) -> list[pb.Finding]:

@@ -16,6 +16,9 @@ MAX_WINDOWS = 128
 """20 minutes of signal, 31 MB; longer recordings are ingested and predicted by id."""
 
 
+MV_PER_UV = np.float32(1e-3)
+
+
 def check_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """The shape as [n, 12, 5000]. Raises ContractViolation or TooLarge with expected and got."""
     if len(shape) != 3 or shape[0] < 1 or tuple(shape[1:]) != (len(STANDARD_12), WINDOW_SAMPLES):
@@ -47,6 +50,27 @@ def from_values(shape: Sequence[int], values: Sequence[float]) -> npt.NDArray[np
             f"the tensor has {len(values)} values; expected {math.prod(checked)} for float32 {list(checked)}"
         )
     return _finite(np.array(values, np.float32).reshape(checked))
+
+
+def from_microvolt_bytes(shape: Sequence[int], raw: bytes) -> npt.NDArray[np.float32]:
+    """float32 [n, 12, 5000] in mV from little-endian int16 in microvolts. Raises ContractViolation."""
+    checked = check_shape(shape)
+    expected = 2 * math.prod(checked)
+    if len(raw) != expected:
+        raise ContractViolation(
+            f"the tensor has {len(raw)} bytes; expected {expected} for int16 {list(checked)}"
+        )
+    return np.multiply(np.frombuffer(raw, "<i2").reshape(checked), MV_PER_UV, dtype=np.float32)
+
+
+def from_microvolts(shape: Sequence[int], values: Sequence[int]) -> npt.NDArray[np.float32]:
+    """float32 [n, 12, 5000] in mV from numbers in microvolts. Raises ContractViolation."""
+    checked = check_shape(shape)
+    if len(values) != math.prod(checked):
+        raise ContractViolation(
+            f"the tensor has {len(values)} values; expected {math.prod(checked)} for int16 {list(checked)}"
+        )
+    return np.multiply(np.array(values, np.int32).reshape(checked), MV_PER_UV, dtype=np.float32)
 
 
 def check_valid_samples(valid_samples: Sequence[int], windows: int) -> npt.NDArray[np.int32]:

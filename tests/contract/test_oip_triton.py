@@ -144,12 +144,34 @@ def test_an_answer_says_where_it_comes_from(
         ("dtype", "INVALID_ARGUMENT", "FP64"),
         ("output", "INVALID_ARGUMENT", "attention"),
         ("nan", "INVALID_ARGUMENT", "NaN"),
+        ("load", "NOT_FOUND", "nobody"),
+        ("unload", "NOT_FOUND", "nobody"),
     ],
 )
 def test_the_stock_client_gets_clear_errors(told: dict[str, Any], case: str, status: str, says: str) -> None:
     got_status, message = told["errors"][case]
     assert got_status == f"StatusCode.{status}"
     assert says in message
+
+
+def test_a_stream_answers_in_order_and_an_error_ends_its_request_only(told: dict[str, Any]) -> None:
+    stream = told["stream"]
+    assert [x[2] for i, x in enumerate(stream) if i != 7] == [told["logits"]] * 19
+    assert [x[1] for i, x in enumerate(stream) if i != 7] == [f"s{i}" for i in range(20) if i != 7]
+    assert "nobody" in stream[7][0]
+
+
+def test_the_repository_lists_unloads_and_loads(told: dict[str, Any]) -> None:
+    first, (gone, ready, refused), again, ready_again = told["repository"]
+    assert first == again == [[MODEL, "1", "READY", ""]]
+    assert gone == [[MODEL, "1", "UNAVAILABLE", "unloaded on request; load it again"]]
+    assert (ready, ready_again) == (False, True)
+    assert "unloaded" in refused[1]
+
+
+def test_the_asynchronous_client_and_microvolts_give_the_same(told: dict[str, Any]) -> None:
+    assert told["aio"] == [told["logits"]] * 8
+    assert told["int16"] == told["rounded"]
 
 
 def _request(values: npt.NDArray[np.float32], **more: Any) -> pb.ModelInferRequest:

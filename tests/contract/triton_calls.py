@@ -7,13 +7,16 @@ Its own process, because the client's generated messages have the same names as 
 
 from __future__ import annotations
 
+import asyncio
 import json
+import queue
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tritonclient.grpc as triton
+import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
 
@@ -50,7 +53,48 @@ def main(address: str, model: str, path: str) -> dict[str, Any]:
     # Exactly what a stock client does by default: no deadline at all.
     plain = triton.InferInput("ecg", list(values.shape), "FP32")
     plain.set_data_from_numpy(values)
+
+    def streamed() -> list[list[Any]]:
+        came: queue.Queue[Any] = queue.Queue()
+        client.start_stream(callback=lambda result, error: came.put((result, error)))
+        for i in range(20):
+            asked = "nobody" if i == 7 else model
+            client.async_stream_infer(asked, [plain], request_id=f"s{i}")
+        answers = [came.get(timeout=10) for _ in range(20)]
+        client.stop_stream()
+        return [
+            [
+                e.message() if e else "",
+                r.get_response().id if r else "",
+                r.as_numpy("logits").tolist() if r else [],
+            ]
+            for r, e in answers
+        ]
+
+    def repository() -> list[Any]:
+        def listed() -> list[Any]:
+            index = client.get_model_repository_index().models
+            return [[x.name, x.version, x.state, x.reason] for x in index if x.name == model]
+
+        first = listed()
+        client.unload_model(model)
+        gone = [listed(), client.is_model_ready(model), error(infer)]
+        client.load_model(model)
+        return [first, gone, listed(), client.is_model_ready(model)]
+
+    async def asynchronously() -> list[Any]:
+        async with triton_aio.InferenceServerClient(address) as other:
+            found = await asyncio.gather(*(other.infer(model, [plain]) for _ in range(8)))
+            return [x.as_numpy("logits").tolist() for x in found]
+
+    microvolts = np.round(values * 1000).astype(np.int16)
     return {
+        "stream": streamed(),
+        "repository": repository(),
+        "aio": asyncio.run(asynchronously()),
+        "logits": whole.as_numpy("logits").tolist(),
+        "int16": infer(microvolts, datatype="INT16").as_numpy("logits").tolist(),
+        "rounded": infer(microvolts.astype(np.float32) * np.float32(1e-3)).as_numpy("logits").tolist(),
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
         "model_ready": client.is_model_ready(model),
@@ -86,6 +130,8 @@ def main(address: str, model: str, path: str) -> dict[str, Any]:
             "rank": error(lambda: infer(values[0])),
             "dtype": error(lambda: infer(values.astype(np.float64), datatype="FP64")),
             "output": error(lambda: infer(outputs=("attention",))),
+            "load": error(lambda: client.load_model("nobody")),
+            "unload": error(lambda: client.unload_model("nobody")),
             "nan": error(lambda: infer(values * np.float32("nan"))),
             "metadata": error(lambda: client.get_model_metadata("nobody")),
         },

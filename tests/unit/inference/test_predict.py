@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,8 @@ from exchangeai.measurements import Quality, Verdict
 from exchangeai.model_file import OUTPUTS, Conformal, ModelClass, model_digest
 from exchangeai.testing.models import synthetic_window, tiny_model
 from services.inference import tensors
-from services.inference.predict import BATCH, Ecg, Predictor, findings
+from services.inference.batching import MAX_BATCH, Batcher
+from services.inference.predict import Ecg, Predictor, findings
 from services.inference.registry import LoadedModel
 from services.inference.sessions import Session
 from services.inference.sources import assess_tensor
@@ -43,8 +43,8 @@ def _ecg(valid_samples: list[int], verdict: Verdict = Verdict.ANALYSABLE) -> Ecg
 
 @pytest.fixture
 def predictor() -> Iterator[Predictor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield Predictor(pool)
+    with Batcher(2) as batcher:
+        yield Predictor(batcher)
 
 
 async def test_the_recording_is_the_mean_of_its_windows(predictor: Predictor) -> None:
@@ -76,17 +76,17 @@ def test_single_label_names_the_most_probable_class_only() -> None:
 
 async def test_many_windows_go_in_batches_and_give_what_one_by_one_gives(predictor: Predictor) -> None:
     model = _loaded()
-    values = np.stack([synthetic_window(seed=i) for i in range(BATCH + 3)])
+    values = np.stack([synthetic_window(seed=i) for i in range(3 * MAX_BATCH + 3)])
     together = await predictor.infer(model, values)
     assert tuple(together) == OUTPUTS
-    for i in (0, BATCH, BATCH + 2):
+    for i in (0, MAX_BATCH, 3 * MAX_BATCH + 2):
         alone = await predictor.infer(model, values[i : i + 1], ("probabilities",))
         np.testing.assert_allclose(together["probabilities"][i], alone["probabilities"][0], atol=1e-6)
 
 
 async def test_work_whose_deadline_has_passed_is_not_begun() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        predictor = Predictor(pool, clock=lambda: 100.0)
+    with Batcher(1, clock=lambda: 100.0) as batcher:
+        predictor = Predictor(batcher)
         with pytest.raises(Overloaded, match="deadline"):
             await predictor.predict(_loaded(), _ecg([5000]), deadline=99.0)
         assert (await predictor.predict(_loaded(), _ecg([5000]), deadline=101.0)).findings

@@ -1,0 +1,273 @@
+"""Runs models for many callers on few threads: joins what waits, in turns; refuses what would wait in vain.
+
+A batch is never waited for: a thread that becomes free takes what is there. A request that is alone runs on
+all cores, which answers sooner; when there are more, each thread runs its batch on one core, which answers
+more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from exchangeai.errors import ExchangeaiError, Overloaded, Unavailable
+
+if TYPE_CHECKING:
+    from services.inference.registry import LoadedModel
+
+log = logging.getLogger(__name__)
+
+Windows = npt.NDArray[np.float32]
+Outputs = dict[str, Windows]
+
+MAX_BATCH = 4
+"""Windows a thread runs at once: on a CPU more gains nothing, and makes the next caller wait."""
+MAX_WAITING = 1024
+"""Windows that may wait, 246 MB; those of one call are at most 128."""
+LATE = "the deadline passed before the model could run; try again later or allow more time"
+
+
+@dataclass(eq=False)
+class _Call:
+    """One request; cut into pieces of at most `MAX_BATCH` windows."""
+
+    model: LoadedModel
+    outputs: tuple[str, ...]
+    deadline: float
+    answered: Callable[[list[Outputs] | ExchangeaiError], object]
+    waiting: int
+    """Pieces without an answer."""
+    parts: list[Outputs] = field(default_factory=list[Outputs])
+    over: bool = False
+    """Answered, refused or given up by the caller."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    call: _Call
+    index: int
+    windows: Windows
+
+
+class Batcher:
+    """A few threads and the queue before them; a context manager."""
+
+    def __init__(
+        self,
+        threads: int,
+        *,
+        max_waiting: int = MAX_WAITING,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_waiting = max_waiting
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._turns: OrderedDict[str, deque[_Piece]] = OrderedDict()
+        """Pieces by caller; the caller whose turn it is comes first."""
+        self._waiting: Counter[str] = Counter()
+        """Windows by the digest of their model."""
+        self._busy = 0
+        self._window_s: dict[str, float] = {}
+        """Seconds that a window of a model (by digest) takes a thread, a moving average."""
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"model-{i}", daemon=True) for i in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(
+        self,
+        model: LoadedModel,
+        windows: Windows,
+        outputs: Sequence[str],
+        deadline: float,
+        caller: str = "",
+    ) -> Outputs:
+        """Outputs by name on float32 [n, 12, 5000].
+
+        Callers take turns. Raises Overloaded at once when too much waits or the deadline (a reading of the
+        clock) would pass meanwhile, and later when it did; ContractViolation when the graph fails.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Outputs]] = loop.create_future()
+
+        def settle(result: list[Outputs] | ExchangeaiError) -> None:
+            if future.done():
+                return
+            if isinstance(result, ExchangeaiError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        starts = range(0, len(windows), MAX_BATCH)
+        call = _Call(
+            model=model,
+            outputs=tuple(outputs),
+            deadline=deadline,
+            answered=lambda result: loop.call_soon_threadsafe(settle, result),
+            waiting=len(starts),
+        )
+        self._admit(call, [_Piece(call, i, windows[x : x + MAX_BATCH]) for i, x in enumerate(starts)], caller)
+        try:
+            parts = await future
+        except (asyncio.CancelledError, CancelledError):
+            self._forget(call)
+            raise
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([x[name] for x in parts]) for name in call.outputs}
+
+    def _forget(self, call: _Call) -> None:
+        """Take the pieces of a caller that gave up out of the queue."""
+        with self._changed:
+            call.over = True
+            for caller, pieces in list(self._turns.items()):
+                kept = deque(x for x in pieces if x.call is not call)
+                gone = sum(len(x.windows) for x in pieces) - sum(len(x.windows) for x in kept)
+                self._waiting[call.model.fact.digest] -= gone
+                if kept:
+                    self._turns[caller] = kept
+                else:
+                    del self._turns[caller]
+
+    def close(self) -> None:
+        """Finish what runs, refuse what waits."""
+        with self._changed:
+            self._closed = True
+            for pieces in self._turns.values():
+                for piece in pieces:
+                    _refuse(piece.call, Unavailable("the service is shutting down; ask another replica"))
+            self._turns.clear()
+            self._waiting.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Batcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _admit(self, call: _Call, pieces: Sequence[_Piece], caller: str) -> None:
+        count = sum(len(x.windows) for x in pieces)
+        with self._changed:
+            if self._closed:
+                raise Unavailable("the service is shutting down; ask another replica")
+            waiting = self._waiting.total()
+            if waiting + count > self._max_waiting:
+                raise Overloaded(
+                    f"{waiting} windows wait already, of at most {self._max_waiting}; try again later"
+                )
+            self._waiting[call.model.fact.digest] += count
+            work_s = sum(n * self._window_s.get(digest, 0.0) for digest, n in self._waiting.items())
+            if self._clock() + work_s / len(self._threads) >= call.deadline:
+                self._waiting[call.model.fact.digest] -= count
+                raise Overloaded(LATE)
+            call.parts = [{} for _ in pieces]
+            self._turns.setdefault(caller, deque()).extend(pieces)
+            self._changed.notify(len(pieces))
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._turns and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                batch = self._take()
+                alone = not self._turns and not self._busy
+                self._busy += 1
+            try:
+                if batch:
+                    self._run(batch, alone=alone)
+            finally:
+                with self._changed:
+                    self._busy -= 1
+
+    def _take(self) -> list[_Piece]:
+        """The piece whose turn it is, and others that can run with it."""
+        batch: list[_Piece] = []
+        room, passed = MAX_BATCH, 0
+        while self._turns and passed < len(self._turns):
+            caller, pieces = next(iter(self._turns.items()))
+            piece = pieces[0]
+            if not batch or _alike(piece, batch[0], room):
+                pieces.popleft()
+                self._waiting[piece.call.model.fact.digest] -= len(piece.windows)
+                passed = 0
+                if self._alive(piece.call):
+                    batch.append(piece)
+                    room -= len(piece.windows)
+            else:
+                passed += 1
+            self._turns.move_to_end(caller)
+            if not pieces:
+                del self._turns[caller]
+            if not room:
+                break
+        return batch
+
+    def _alive(self, call: _Call) -> bool:
+        if not call.over and self._clock() >= call.deadline:
+            _refuse(call, Overloaded(LATE))
+        return not call.over
+
+    def _run(self, batch: Sequence[_Piece], *, alone: bool) -> None:
+        model, outputs = batch[0].call.model, batch[0].call.outputs
+        windows = batch[0].windows if len(batch) == 1 else np.concatenate([x.windows for x in batch])
+        begun_s = self._clock()
+        try:
+            found = model.session.run(np.ascontiguousarray(windows), outputs, wide=alone)
+        except ExchangeaiError as e:
+            for piece in batch:
+                _refuse(piece.call, e)
+            return
+        except Exception:
+            log.exception("a model's thread failed")
+            for piece in batch:
+                _refuse(piece.call, Unavailable("the model failed for a reason that is logged; try again"))
+            return
+        took_s = (self._clock() - begun_s) * (len(self._threads) if alone else 1) / len(windows)
+        at = 0
+        with self._changed:
+            known_s = self._window_s.get(model.fact.digest, took_s)
+            self._window_s[model.fact.digest] = 0.9 * known_s + 0.1 * took_s
+            for piece in batch:
+                end = at + len(piece.windows)
+                _answer(piece, {name: values[at:end] for name, values in found.items()})
+                at = end
+
+
+def _alike(piece: _Piece, first: _Piece, room: int) -> bool:
+    """Whether a piece can run in the batch of another."""
+    if piece.call.over:
+        return True  # it goes nowhere
+    same = piece.call.model.session is first.call.model.session and piece.call.outputs == first.call.outputs
+    return same and len(piece.windows) <= room
+
+
+def _answer(piece: _Piece, values: Outputs) -> None:
+    call = piece.call
+    call.parts[piece.index] = values
+    call.waiting -= 1
+    if not call.waiting and not call.over:
+        call.over = True
+        call.answered(call.parts)
+
+
+def _refuse(call: _Call, reason: ExchangeaiError) -> None:
+    if not call.over:
+        call.over = True
+        call.answered(reason)

@@ -25,7 +25,7 @@ RATE_HZ = 500.0
 
 
 def vary(x_BLT: Tensor, names: Sequence[str], random: torch.Generator) -> Tensor:
-    """The windows, float32 [B, L, T] in mV, varied in the order of `AUGMENTATIONS`; padding stays zero.
+    """Vary windows, float32 [B, L, T] in mV, in place and in the order of `AUGMENTATIONS`; padding stays zero.
 
     Equal generators give equal results.
     """
@@ -35,21 +35,21 @@ def vary(x_BLT: Tensor, names: Sequence[str], random: torch.Generator) -> Tensor
     for name in AUGMENTATIONS:
         if name in names:
             x_BLT = _BY_NAME[name](x_BLT, random)
-    return x_BLT * present
+    return x_BLT.mul_(present)
 
 
 def _gain(x_BLT: Tensor, random: torch.Generator) -> Tensor:
-    return x_BLT * torch.exp(torch.randn(len(x_BLT), 1, 1, generator=random) * GAIN_SPREAD)
+    return x_BLT.mul_(torch.exp(torch.randn(len(x_BLT), 1, 1, generator=random) * GAIN_SPREAD))
 
 
 def _lead_loss(x_BLT: Tensor, random: torch.Generator) -> Tensor:
-    return x_BLT * (torch.rand(*x_BLT.shape[:2], 1, generator=random) >= LEAD_LOSS)
+    return x_BLT.mul_(torch.rand(*x_BLT.shape[:2], 1, generator=random) >= LEAD_LOSS)
 
 
 def _noise(x_BLT: Tensor, random: torch.Generator) -> Tensor:
     """White noise; how much differs from window to window."""
     level = torch.rand(len(x_BLT), 1, 1, generator=random) * NOISE_MV
-    return x_BLT + torch.randn(x_BLT.shape, generator=random) * level
+    return x_BLT.add_(torch.randn(x_BLT.shape, generator=random).mul_(level))
 
 
 def _wander(x_BLT: Tensor, random: torch.Generator) -> Tensor:
@@ -59,7 +59,7 @@ def _wander(x_BLT: Tensor, random: torch.Generator) -> Tensor:
     rate_hz = torch.exp(low + (high - low) * torch.rand(batch, 1, 1, generator=random))
     phase = 2 * math.pi * torch.rand(batch, 1, 1, generator=random)
     height = torch.randn(batch, leads, 1, generator=random) * WANDER_MV
-    return x_BLT + height * torch.sin(2 * math.pi * rate_hz * torch.arange(length) / RATE_HZ + phase)
+    return x_BLT.add_(height * torch.sin(2 * math.pi * rate_hz * torch.arange(length) / RATE_HZ + phase))
 
 
 def _time_out(x_BLT: Tensor, random: torch.Generator) -> Tensor:
@@ -69,7 +69,7 @@ def _time_out(x_BLT: Tensor, random: torch.Generator) -> Tensor:
     start = torch.randint(0, length - size + 1, (batch, 1, 1), generator=random)
     hit = torch.rand(batch, 1, 1, generator=random) < TIME_OUT
     at = torch.arange(length)
-    return x_BLT * ~(hit & (at >= start) & (at < start + size))
+    return x_BLT.mul_(~(hit & (at >= start) & (at < start + size)))
 
 
 _BY_NAME: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {

@@ -25,7 +25,7 @@ RATE_HZ = 500.0
 
 
 def vary(x_BLT: Tensor, names: Sequence[str], random: torch.Generator) -> Tensor:
-    """Vary windows, float32 [B, L, T] in mV, in place and in the order of `AUGMENTATIONS`; padding stays zero.
+    """Vary windows, float32 [B, L, T] in mV, in place, in the order of `AUGMENTATIONS`; padding stays zero.
 
     Equal generators give equal results.
     """

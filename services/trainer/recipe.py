@@ -9,7 +9,7 @@ know is an error.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -50,6 +50,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     labels: Labels
     base: str = ""
     licence: str = ""
+    seeds: tuple[int, ...] = ()
     options: TrainingOptions = field(default_factory=TrainingOptions)
 
 
@@ -67,6 +68,8 @@ class Recipe:
     licence: str
     """Of the model that comes out; what the data asks for is part of it."""
     options: TrainingOptions
+    seeds: tuple[int, ...] = ()
+    """Of the runs whose models are joined into one (`services.trainer.ensemble`); empty for a single run."""
 
 
 def names() -> tuple[str, ...]:
@@ -98,7 +101,18 @@ def load(name: str) -> Recipe:
         base=read.base,
         licence=read.licence,
         options=read.options,
+        seeds=read.seeds,
     )
+
+
+def seeded(recipe: Recipe, seed: int | None) -> Recipe:
+    """One run of a recipe's several, the first unless told. Raises InvalidArgument for an unknown seed."""
+    if seed is None and recipe.seeds:
+        seed = recipe.seeds[0]
+    if seed is None or seed not in recipe.seeds:
+        known = ", ".join(map(str, recipe.seeds)) or "none"
+        raise InvalidArgument(f"the recipe {recipe.name} has no seed {seed}; its seeds: {known}")
+    return replace(recipe, options=replace(recipe.options, seed=seed))
 
 
 def prepare(recipe: Recipe, dataset: Path, out: Path, base: Path | None, code_version: str) -> None:

@@ -158,6 +158,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--recipe", default="", help="make job.json of this recipe first")
     parser.add_argument("--dataset", type=Path, help="with --recipe: folder of manifest.json and shards")
     parser.add_argument("--base", type=Path, help="with --recipe: model file whose weights it starts from")
+    parser.add_argument("--seed", type=int, help="with --recipe: which of its seeds (default: the first)")
     chosen = parser.parse_args(arguments)
     if bool(chosen.recipe) != bool(chosen.dataset):
         parser.error("--recipe and --dataset go together")
@@ -180,7 +181,10 @@ def main(arguments: list[str]) -> int:
     first = rank == "0"
     try:
         if chosen.recipe and first:
-            recipe.prepare(recipe.load(chosen.recipe), chosen.dataset, folder, chosen.base, __version__)
+            named = recipe.load(chosen.recipe)
+            if named.seeds or chosen.seed is not None:
+                named = recipe.seeded(named, chosen.seed)
+            recipe.prepare(named, chosen.dataset, folder, chosen.base, __version__)
         run(folder, lambda: bool(received), store)
     except StopRequested:
         if first:

@@ -9,7 +9,7 @@ TORCH := torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train chart clean
+.PHONY: help run demo test test-quick test-endurance check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -24,7 +24,10 @@ test: $(VENV)/.dev $(VENV)/.browser check ## set up everything and pass all test
 	$(BIN)/python -m pytest $(PYTEST)
 
 test-quick: $(VENV)/.dev $(VENV)/.browser ## tests without those that train, kill or take over ten seconds
-	$(BIN)/python -m pytest -m "not slow and not faults and not browser" $(PYTEST)
+	$(BIN)/python -m pytest -m "not slow and not faults and not browser and not endurance" $(PYTEST)
+
+test-endurance: $(VENV)/.dev ## tests that take minutes each: kills, restarts and load over and over
+	$(BIN)/python -m pytest -m endurance $(PYTEST)
 
 check: lint types protos-check ## style, types, import rules, contracts
 

@@ -46,31 +46,38 @@ def main() -> int:
 
 def _make(name: str, source: Path, work: Path) -> int:
     recipe = recipes.load(name)
-    dataset, out = work / f"{name}-data", work / name
+    dataset = work / f"{name}-data"
     if not (dataset / recipes.MANIFEST_FILE).exists():
         print(f"{name}: making the windows", flush=True)
         labels = recipe.labels
         drop = labels.unlabelled == "drop"
         build(source, dataset, name=name, label=labels.label, classes=labels.classes, drop=drop)
-    if not (out / RESULT_FILE).exists():
-        threads = str(len(os.sched_getaffinity(0)))
-        command = [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"),
-            *("-m", "services.trainer.train", "--recipe", name),
-            *("--dataset", str(dataset), "--run-dir", str(out)),
-        ]
+    runs = [work / f"{name}-{seed}" for seed in recipe.seeds]
+    for seed, run in zip(recipe.seeds, runs, strict=True):
+        if (run / RESULT_FILE).exists():
+            continue
+        command = ["torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m"]
+        command += ["services.trainer.train", "--recipe", name, "--seed", str(seed)]
+        command += ["--dataset", str(dataset), "--run-dir", str(run)]
         if recipe.base:
-            command += ["--base", str(HERE / recipe.base / MODEL_FILE)]
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
-        done = subprocess.run(command, env=environment, check=False)
-        if done.returncode:
-            return done.returncode
+            command += ["--base", str(work / f"{recipe.base}-{seed}" / MODEL_FILE)]
+        if status := _python(command):
+            return status
+    out = work / name
+    if status := _python(["services.trainer.ensemble", *map(str, runs), "--out", str(out)]):
+        return status
     made = HERE / name
     made.mkdir(exist_ok=True)
     for file in (out / MODEL_FILE, out / CARD_FILE, *sorted(out.glob(f"*{FIGURE_SUFFIX}"))):
         shutil.copyfile(file, made / file.name)
     print(f"{name}: {HERE.name}/{name}/ has the model and its card", flush=True)
     return 0
+
+
+def _python(module: list[str]) -> int:
+    threads = str(len(os.sched_getaffinity(0)))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.run([sys.executable, "-m", *module], env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -93,28 +93,31 @@ def synthetic_window(seed: int = 0) -> Floats32:
     return np.concatenate([np.stack(limb), independent[2:]]).astype(np.float32)
 
 
-def export(network: Network, task: Task, temperature: float, manifest: Manifest) -> bytes:
-    """The model file's bytes, equal for equal inputs.
+def export(network: Network, manifest: Manifest) -> bytes:
+    """The model file's bytes, equal for equal inputs; the manifest's golden record is made here.
 
     Raises ContractViolation when onnxruntime and torch differ by more than 1e-4 at batch 1, 7 or 64.
     """
     network = network.cpu().eval()
-    exported = Exported(network, task, temperature).eval()
-    graph = _graph(Exported(_materialised(network), task, temperature).eval())
+    exported = Exported(network, manifest.task, manifest.temperature).eval()
+    graph = _graph(Exported(_materialised(network), manifest.task, manifest.temperature).eval())
     _keep_parameters(graph, network)
     predict = session(graph.SerializeToString(deterministic=True))
     windows = np.stack([synthetic_window(seed) for seed in range(max(PARITY_BATCHES))])
     windows[-1, :, 3500:] = 0.0  # a short recording
     for batch in PARITY_BATCHES:
         _check(exported, predict, windows[-batch:])
-    golden = windows[:1]
-    logits, probabilities = predict(golden)[:2]
-    record = Golden(
-        window=pack_window(golden[0]),
+    return write_manifest(graph, replace(manifest, golden=golden(predict, windows[0])))
+
+
+def golden(predict: Callable[[Floats32], list[Floats32]], window: Floats32) -> Golden:
+    """What a model, as `session` gives it, makes of a window, float32 [12, 5000] mV."""
+    logits, probabilities = predict(window[None])[:2]
+    return Golden(
+        window=pack_window(window),
         logits=tuple(map(float, logits[0])),
         probabilities=tuple(map(float, probabilities[0])),
     )
-    return write_manifest(graph, replace(manifest, temperature=temperature, golden=record))
 
 
 def _materialised(network: Network) -> Network:

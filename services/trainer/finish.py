@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
@@ -11,10 +12,8 @@ from services.trainer.evaluation.card import card
 from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.evaluation.report import fix, report
-from services.trainer.export import export
 from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Job, Result, write_result
 from services.trainer.latency import inference_ms
-from services.trainer.network import Network
 from services.trainer.report import Exporting, Finished, emit
 from services.trainer.scores import RunScores, drawn, write_scores
 
@@ -26,7 +25,7 @@ def finish(
     folder: Path,
     job: Job,
     manifest: DatasetManifest,
-    network: Network,
+    export: Callable[[Manifest], bytes],
     learned_from: TrainingData,
     best_epoch: int,
     validation: Predictions,
@@ -35,8 +34,8 @@ def finish(
     """Write `model.onnx`, `card.md` and `scores.npz`, then `result.json`.
 
     The model does not say which run made it: equal options on equal data give equal bytes. A data set
-    without a test part is reported on validation, and the report says so. Raises ContractViolation when the
-    export is not faithful.
+    without a test part is reported on validation, and the report says so. `export` makes the model file of
+    its manifest, into which it puts the golden record; it may raise ContractViolation.
     """
     fixed = fix(validation, job.task)
     judged, part = (test, "test") if len(test.logits) else (validation, "validation")
@@ -50,6 +49,7 @@ def finish(
         task=job.task,
         classes=tuple(ModelClass(name=n, threshold=t) for n, t in zip(job.classes, thresholds, strict=True)),
         training=learned_from,
+        temperature=fixed.temperature,
         test=tested,
         conformal=fixed.conformal,
         parent_digest=job.base_digest,
@@ -57,7 +57,7 @@ def finish(
         preprocessing_version=manifest.preprocessing_version,
         licence=job.licence,
     )
-    data = export(network, job.task, fixed.temperature, described)
+    data = export(described)
     digest = model_digest(data)
     (folder / MODEL_FILE).write_bytes(data)
     images: dict[str, str] = {}

@@ -35,6 +35,7 @@ from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
+from services.trainer.export import export
 from services.trainer.failures import plain_reason
 from services.trainer.finish import finish
 from services.trainer.job import (
@@ -121,7 +122,16 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         learned_from = label_share.training_data(
             job.dataset_id, manifest.parts["train"], parts["train"], rows
         )
-        finish(folder, job, manifest, net, learned_from, trained.progress.best_epoch, validation, test)
+        finish(
+            folder,
+            job,
+            manifest,
+            lambda described: export(net, described),
+            learned_from,
+            trained.progress.best_epoch,
+            validation,
+            test,
+        )
 
 
 class _Telling:

@@ -50,10 +50,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         architecture="tiny_cnn",
         task=TASK,
         classes=tuple(ModelClass(name=n, threshold=0.5) for n in names),
+        temperature=2.0,
         training=training,
     )
     path = tmp_path_factory.mktemp("own") / "model.onnx"
-    path.write_bytes(export(network.build("tiny_cnn", len(names)), TASK, 2.0, described))
+    path.write_bytes(export(network.build("tiny_cnn", len(names)), described))
     return path
 
 

@@ -54,6 +54,7 @@ def manifest(
         architecture=architecture,
         task=task,
         classes=tuple(ModelClass(name=c, threshold=0.5) for c in ("A", "B", "C")),
+        temperature=1.7,
         training=TrainingData(dataset_id="0" * 64, recordings=1, patients=1, positives=(1, 1, 1)),
     )
 
@@ -71,9 +72,7 @@ def exported(request: pytest.FixtureRequest) -> Exported:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     net = trained_a_little(request.param)
-    return Exported(
-        request.param, net, export(net, Task.MULTI_LABEL, 1.7, manifest(request.param, task=Task.MULTI_LABEL))
-    )
+    return Exported(request.param, net, export(net, manifest(request.param, task=Task.MULTI_LABEL)))
 
 
 def test_the_folder_is_the_list() -> None:
@@ -174,8 +173,8 @@ def test_a_model_file_is_faithful_and_silent_about_the_machine(exported: Exporte
 @pytest.mark.parametrize("task", list(Task))
 def test_export_is_faithful_in_each_task_and_repeatable(task: Task) -> None:
     net = trained_a_little("tiny_cnn")
-    data = export(net, task, 1.7, manifest("tiny_cnn", task=task))
-    assert data == export(net, task, 1.7, manifest("tiny_cnn", task=task))
+    data = export(net, manifest("tiny_cnn", task=task))
+    assert data == export(net, manifest("tiny_cnn", task=task))
     assert_faithful(net, data, task)
 
 

@@ -15,7 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PROTOS = ROOT / "protos"
 STUBS = ("exchangeai/v1", "exchangeai/events/v1", "exchangeai/inference", "buf")
 
-OIP_METHODS = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")
+OIP_METHODS = (
+    "ServerLive",
+    "ServerReady",
+    "ModelReady",
+    "ServerMetadata",
+    "ModelMetadata",
+    "ModelInfer",
+    "ModelStreamInfer",
+    "RepositoryIndex",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+)
 OIP_FIELDS: dict[str, dict[str, int]] = {
     "ServerLiveRequest": {},
     "ServerLiveResponse": {"live": 1},
@@ -45,6 +56,15 @@ OIP_FIELDS: dict[str, dict[str, int]] = {
         "contents": 5,
     },
     "ModelInferRequest.InferRequestedOutputTensor": {"name": 1, "parameters": 2},
+    "ModelStreamInferResponse": {"error_message": 1, "infer_response": 2},
+    "RepositoryIndexRequest": {"repository_name": 1, "ready": 2},
+    "RepositoryIndexResponse": {"models": 1},
+    "RepositoryIndexResponse.ModelIndex": {"name": 1, "version": 2, "state": 3, "reason": 4},
+    "RepositoryModelLoadRequest": {"repository_name": 1, "model_name": 2, "parameters": 3},
+    "RepositoryModelLoadResponse": {},
+    "RepositoryModelUnloadRequest": {"repository_name": 1, "model_name": 2, "parameters": 3},
+    "RepositoryModelUnloadResponse": {},
+    "ModelRepositoryParameter": {"bool_param": 1, "int64_param": 2, "string_param": 3, "bytes_param": 4},
     "ModelInferResponse": {
         "model_name": 1,
         "model_version": 2,
@@ -78,7 +98,7 @@ OIP_FIELDS: dict[str, dict[str, int]] = {
         "bytes_contents": 8,
     },
 }
-"""Message and field numbers of the Open Inference Protocol, version 2."""
+"""Message and field numbers of the Open Inference Protocol, version 2, and of Triton's extensions."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +143,9 @@ def test_open_inference_protocol_keeps_its_names_and_numbers() -> None:
     service = file.services_by_name["GRPCInferenceService"]
     assert tuple(m.name for m in service.methods) == OIP_METHODS
     for method in service.methods:
-        assert method.input_type.name == f"{method.name}Request"
+        # As Triton's clients have it, a stream carries the requests of the single call.
+        asked = "ModelInfer" if method.name == "ModelStreamInfer" else method.name
+        assert method.input_type.name == f"{asked}Request"
         assert method.output_type.name == f"{method.name}Response"
     found: dict[str, dict[str, int]] = {}
 

@@ -184,6 +184,7 @@ async def test_two_ranks_train_together_and_repeat(data: Path, tmp_path: Path) -
     assert len(digests) == 1
 
 
+@pytest.mark.endurance
 async def test_a_found_rate_outlives_a_kill(data: Path, tmp_path: Path) -> None:
     options = TrainingOptions(max_epochs=3, batch_size=8, seed=2, find_learning_rate=True)
     straight, broken = job(data, tmp_path / "straight", options), job(data, tmp_path / "broken", options)

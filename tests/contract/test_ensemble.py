@@ -1,0 +1,94 @@
+"""Several runs joined into one model: the mean of their logits, calibrated anew, vetted like any other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exchangeai.dataset import decode_manifest, open_part
+from exchangeai.facts import Task, TrainingOptions
+from exchangeai.model_file import CARD_FILE, OUTPUTS, model_digest
+from exchangeai.testing.datasets import CLASSES, write_dataset
+from services.inference.vetting import vet
+from services.trainer import ensemble, train
+from services.trainer.export import session
+from services.trainer.job import MODEL_FILE, Job, read_job, read_result, write_job
+
+DATASET_ID = "ad" * 32
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two finished runs that differ by their seed."""
+    data = tmp_path_factory.mktemp("data")
+    write_dataset(data, DATASET_ID, counts=(16, 12, 12))
+    folders: list[Path] = []
+    for seed in (1, 2):
+        folder = tmp_path_factory.mktemp(f"run{seed}")
+        options = TrainingOptions(max_epochs=1, batch_size=8, seed=seed)
+        write_job(
+            folder,
+            Job(
+                run_id=f"run{seed}",
+                model_name="tiny",
+                dataset_id=DATASET_ID,
+                data_folder=data,
+                architecture="tiny_cnn",
+                task=Task.MULTI_LABEL,
+                classes=CLASSES,
+                options=options,
+            ),
+        )
+        train.run(folder, lambda: False, None)
+        folders.append(folder)
+    return folders
+
+
+def test_the_joined_model_gives_the_mean_and_passes_the_gate(runs: list[Path], tmp_path: Path) -> None:
+    assert ensemble.main([*map(str, runs), "--out", str(tmp_path / "joined")]) == 0
+    data = (tmp_path / "joined" / MODEL_FILE).read_bytes()
+    manifest = vet(data)
+    members = [(folder / MODEL_FILE).read_bytes() for folder in runs]
+    assert manifest.architecture == "2 x tiny_cnn"
+    assert manifest.extra[ensemble.MEMBERS_KEY].split() == [model_digest(x) for x in members]
+
+    folder = read_job(runs[0]).data_folder
+    described = decode_manifest((folder / "manifest.json").read_bytes())
+    windows = open_part(folder, described, "test").millivolts(slice(0, 5))
+    own = dict(zip(OUTPUTS, session(data)(windows), strict=True))
+    theirs = [dict(zip(OUTPUTS, session(x)(windows), strict=True)) for x in members]
+    for name in ("logits", "saliency"):
+        expected = np.mean([x[name] for x in theirs], axis=0)
+        np.testing.assert_allclose(own[name], expected, atol=1e-5)
+    np.testing.assert_allclose(own["embedding"], np.concatenate([x["embedding"] for x in theirs], axis=1))
+    expected = 1 / (1 + np.exp(-own["logits"] / manifest.temperature))
+    np.testing.assert_allclose(own["probabilities"], expected, atol=1e-6)
+
+    result = read_result(tmp_path / "joined")
+    assert result is not None
+    assert result.digest == model_digest(data)
+    assert manifest.test == result.test
+    assert f"digest: sha256:{result.digest}" in (tmp_path / "joined" / CARD_FILE).read_text(encoding="utf-8")
+
+
+def test_joining_again_gives_the_same_bytes(runs: list[Path], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert ensemble.main([*map(str, runs), "--out", str(tmp_path / name)]) == 0
+    assert (tmp_path / "one" / MODEL_FILE).read_bytes() == (tmp_path / "two" / MODEL_FILE).read_bytes()
+
+
+def test_runs_that_do_not_fit_are_refused(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in runs[1].iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    write_job(other, replace(read_job(runs[1]), dataset_id="ae" * 32))
+    assert ensemble.main([str(runs[0]), str(other), "--out", str(tmp_path / "out")]) == 2
+    assert "different data" in capsys.readouterr().err
+    assert ensemble.main([str(runs[0]), str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert "not finished" in capsys.readouterr().err

@@ -265,12 +265,25 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[_model_pb2.Model, _Mapping]]] = ...) -> None: ...
 
 class ImportModelRequest(_message.Message):
-    __slots__ = ("name", "chunk")
+    __slots__ = ("name", "chunk", "signature", "card", "figures")
+    class FiguresEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    CARD_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
     name: str
     chunk: bytes
-    def __init__(self, name: _Optional[str] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+    signature: bytes
+    card: str
+    figures: _containers.ScalarMap[str, bytes]
+    def __init__(self, name: _Optional[str] = ..., chunk: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., card: _Optional[str] = ..., figures: _Optional[_Mapping[str, bytes]] = ...) -> None: ...
 
 class ImportModelResponse(_message.Message):
     __slots__ = ("model",)
@@ -301,10 +314,14 @@ class ExportModelRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class ExportModelResponse(_message.Message):
-    __slots__ = ("chunk",)
+    __slots__ = ("chunk", "signature", "version")
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     chunk: bytes
-    def __init__(self, chunk: _Optional[bytes] = ...) -> None: ...
+    signature: bytes
+    version: int
+    def __init__(self, chunk: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., version: _Optional[int] = ...) -> None: ...
 
 class GetModelCardRequest(_message.Message):
     __slots__ = ("name", "version")

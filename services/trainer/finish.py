@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
-from exchangeai.model_file import CARD_FILE, Manifest, ModelClass, TrainingData, model_digest
+from exchangeai.model_file import CARD_FILE, Manifest, ModelClass, Scope, TrainingData, model_digest
+from exchangeai.novelty import Detector
 from services.trainer.evaluation.card import card
 from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import Predictions, by_recording
@@ -31,6 +32,8 @@ def finish(
     best_epoch: int,
     validation: Predictions,
     test: Predictions,
+    contract: Scope,
+    detector: Detector | None,
 ) -> None:
     """Write `model.onnx`, `card.md` and `scores.npz`, then `result.json`.
 
@@ -52,6 +55,8 @@ def finish(
         training=learned_from,
         test=tested,
         conformal=fixed.conformal,
+        scope=contract,
+        novelty=detector,
         parent_digest=job.base_digest,
         code_version=job.code_version,
         preprocessing_version=manifest.preprocessing_version,

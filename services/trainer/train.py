@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import torch
 
 from exchangeai import __version__
@@ -35,6 +36,8 @@ from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
+from services.trainer.embeddings import embeddings, some
+from services.trainer.evaluation import novelty
 from services.trainer.failures import plain_reason
 from services.trainer.finish import finish
 from services.trainer.job import (
@@ -46,10 +49,12 @@ from services.trainer.job import (
     checkpoint_key,
     read_job,
 )
+from services.trainer.layers import INPUT_HZ
 from services.trainer.loop import StopRequested, predict, train
 from services.trainer.network import Network
 from services.trainer.ranks import joined, peers_lost
 from services.trainer.report import Activity, Alive, Failed, Interrupted, Report, Stopped, emit
+from services.trainer.scope import scope
 from services.trainer.soundness import require_sound
 from services.trainer.tensors import seed_all
 
@@ -117,11 +122,37 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         validation, test = (
             predict(net, parts[p], ranks, lambda: tell(Alive())) for p in ("validation", "test")
         )
+        looked_at = some(rows)
+        known, unseen = (
+            embeddings(net, parts[p], chosen, ranks, lambda: tell(Alive()))
+            for p, chosen in (
+                ("train", looked_at),
+                ("validation", some(np.arange(len(parts["validation"]), dtype=np.int64))),
+            )
+        )
     if ranks.first:
         learned_from = label_share.training_data(
             job.dataset_id, manifest.parts["train"], parts["train"], rows
         )
-        finish(folder, job, manifest, net, learned_from, trained.progress.best_epoch, validation, test)
+        contract = scope(
+            parts["train"],
+            rows,
+            looked_at,
+            lead_loss="lead_loss" in options.augmentations,
+            crop_s=net.crop_samples / INPUT_HZ,
+        )
+        finish(
+            folder,
+            job,
+            manifest,
+            net,
+            learned_from,
+            trained.progress.best_epoch,
+            validation,
+            test,
+            contract,
+            novelty.fit(known, unseen),
+        )
 
 
 class _Telling:

@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # On Linux elsewhere: TORCH_INDEX=<address of PyTorch's CPU wheels> gives the CPU build.
 TORCH_INDEX ?=
 TORCH := torch==2.13.0
+# What keeps one core busy at most; the other tests start processes of their own and run one by one.
+LIGHT := not slow and not faults and not browser and not endurance
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -21,10 +23,11 @@ demo: $(VENV)/.run ## the whole story on real labelled ECGs, headless (FULL=1 fo
 	FULL=$(FULL) $(BIN)/python -m demo
 
 test: $(VENV)/.dev $(VENV)/.browser check ## set up everything and pass all tests
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -m "$(LIGHT)" -n 2 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest -m "(slow or faults or browser) and not endurance" $(PYTEST)
 
 test-quick: $(VENV)/.dev $(VENV)/.browser ## tests without those that train, kill or take over ten seconds
-	$(BIN)/python -m pytest -m "not slow and not faults and not browser and not endurance" $(PYTEST)
+	$(BIN)/python -m pytest -m "$(LIGHT)" -n 2 --dist loadfile $(PYTEST)
 
 test-endurance: $(VENV)/.dev ## tests that take minutes each: kills, restarts and load over and over
 	$(BIN)/python -m pytest -m endurance $(PYTEST)

@@ -89,6 +89,16 @@ class ModelState(StrEnum):
     APPROVED = "approved"
 
 
+class SignatureVerdict(StrEnum):
+    """What is known of the signature that came with a model's file."""
+
+    UNSIGNED = "unsigned"
+    TRUSTED = "trusted"
+    """Signed by a key in the trust list."""
+    UNKNOWN_KEY = "unknown_key"
+    """Signed by a key that is not in the trust list, so nothing can be told."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LeadFact:
     """One lead as stored."""
@@ -384,3 +394,6 @@ class ModelFact:
     origin: str
     """`here` or `import`."""
     created_at: float = 0.0
+    signature: SignatureVerdict = SignatureVerdict.UNSIGNED
+    signed_by: str = ""
+    """Name of the trusted key; empty unless trusted."""

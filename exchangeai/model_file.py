@@ -27,6 +27,7 @@ from exchangeai.errors import ContractViolation
 from exchangeai.facts import Task
 from exchangeai.leads import STANDARD_12
 from exchangeai.metrics import TestReport
+from exchangeai.novelty import Detector, scorer
 
 CARD_FILE = "card.md"
 MANIFEST_KEY = "exchangeai.manifest"
@@ -84,6 +85,20 @@ class Conformal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What a model may be used on: what is like the recordings that it has learned from."""
+
+    min_age_years: int | None = None
+    """None: no bound, or the ages were not known."""
+    max_age_years: int | None = None
+    leads: tuple[str, ...] = ()
+    """That must be there: it has hardly ever been without them."""
+    max_missing_leads: int | None = None
+    """How many of the twelve leads may be missing at once; None: any that are not in `leads`."""
+    min_duration_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Everything about a model that is not its weights."""
 
@@ -101,6 +116,9 @@ class Manifest:
     training: TrainingData
     test: TestReport | None = None
     conformal: Conformal | None = None
+    scope: Scope | None = None
+    novelty: Detector | None = None
+    """Tells what is unlike the training data, by the embedding."""
     parent_digest: str = ""
     """Digest of the model whose weights it started from; empty when from scratch."""
     code_version: str = ""
@@ -192,4 +210,8 @@ def read_manifest(model: onnx.ModelProto) -> Manifest:
     held = manifest.conformal
     if held is not None and not len(held.low) == len(held.high) == len(manifest.classes):
         raise ContractViolation("the model's manifest has conformal bounds for other classes than its own")
+    if manifest.novelty is not None:
+        scorer(manifest.novelty)
+    if manifest.scope is not None and not set(manifest.scope.leads) <= set(STANDARD_12):
+        raise ContractViolation(f"the model's manifest needs leads that are none: {manifest.scope.leads}")
     return manifest

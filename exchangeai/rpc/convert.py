@@ -18,6 +18,7 @@ from exchangeai.facts import (
     PreprocessedFact,
     RecordingFact,
     ReportKind,
+    SignatureVerdict,
     Task,
 )
 from exchangeai.formats import ReadOptions, Unit
@@ -74,6 +75,11 @@ _REPORT_KIND: dict[ReportKind, dataset_pb2.ReportKind] = {
 _MODEL_STATE = {
     ModelState.QUARANTINED: model_pb2.MODEL_STATE_QUARANTINED,
     ModelState.APPROVED: model_pb2.MODEL_STATE_APPROVED,
+}
+_SIGNATURE = {
+    SignatureVerdict.UNSIGNED: model_pb2.SIGNATURE_VERDICT_UNSIGNED,
+    SignatureVerdict.TRUSTED: model_pb2.SIGNATURE_VERDICT_TRUSTED,
+    SignatureVerdict.UNKNOWN_KEY: model_pb2.SIGNATURE_VERDICT_UNKNOWN_KEY,
 }
 _UNIT: dict[int, Unit] = {
     recording_pb2.UNIT_VOLT: "V",
@@ -267,6 +273,8 @@ def model_to_proto(fact: ModelFact, manifest: Manifest) -> model_pb2.Model:
         licence=manifest.licence,
         intended_use=manifest.intended_use,
         created_at=timestamp(fact.created_at),
+        signature=_SIGNATURE[fact.signature],
+        signed_by=fact.signed_by,
     )
     if manifest.test is not None:
         message.test.CopyFrom(report_to_proto(manifest.test))

@@ -68,7 +68,7 @@ class _Calls:
     def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def behaviour(request: Message, context: Context) -> Any:
             async with _Guard(self._method, context) as guard:
-                _check(request)
+                check(request)
                 return await guard.within_deadline(inner(request, context))
 
         return behaviour
@@ -83,7 +83,7 @@ class _Calls:
     def stream_out(self, inner: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
         async def behaviour(request: Message, context: Context) -> AsyncIterator[Any]:
             async with _Guard(self._method, context):
-                _check(request)
+                check(request)
                 async for response in inner(request, context):
                     yield response
 
@@ -163,7 +163,8 @@ class _Guard:
         )
 
 
-def _check(request: Message) -> None:
+def check(request: Message) -> None:
+    """Raises InvalidArgument when a message does not keep the bounds in its proto."""
     try:
         protovalidate.validate(request)
     except protovalidate.ValidationError as e:
@@ -172,5 +173,5 @@ def _check(request: Message) -> None:
 
 async def _checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
     async for request in requests:
-        _check(request)
+        check(request)
         yield request

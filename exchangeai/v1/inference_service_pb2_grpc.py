@@ -40,6 +40,26 @@ class InferenceServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictResponse.FromString,
                 _registered_method=True)
+        self.PredictBatch = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/PredictBatch',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictBatchRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictBatchResponse.FromString,
+                _registered_method=True)
+        self.PredictStream = channel.stream_stream(
+                '/exchangeai.v1.InferenceService/PredictStream',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictStreamRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictStreamResponse.FromString,
+                _registered_method=True)
+        self.ListResults = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/ListResults',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ListResultsRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ListResultsResponse.FromString,
+                _registered_method=True)
+        self.ExportResults = channel.unary_stream(
+                '/exchangeai.v1.InferenceService/ExportResults',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportResultsRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportResultsResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/exchangeai.v1.InferenceService/ListModels',
                 request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ListModelsRequest.SerializeToString,
@@ -72,7 +92,36 @@ class InferenceServiceServicer:
     """
 
     def Predict(self, request, context):
-        """Predicts one ECG. A recording that is NOT_ANALYSABLE gets its reasons and no findings.
+        """Predicts one ECG. One that the model may not judge gets the reasons and no findings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictBatch(self, request, context):
+        """Predicts several ECGs in one call; each is answered or refused by itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictStream(self, request_iterator, context):
+        """Predicts ECG after ECG, several at work at once, answers in the order of the requests; an error ends its
+        request only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListResults(self, request, context):
+        """Lists the recorded results of a recording or of a model, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportResults(self, request, context):
+        """Streams recorded results as files of a format.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,6 +169,26 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.Predict,
                     request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictResponse.SerializeToString,
+            ),
+            'PredictBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictBatch,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictBatchRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictBatchResponse.SerializeToString,
+            ),
+            'PredictStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.PredictStream,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictStreamRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.PredictStreamResponse.SerializeToString,
+            ),
+            'ListResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListResults,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ListResultsRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ListResultsResponse.SerializeToString,
+            ),
+            'ExportResults': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportResults,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportResultsRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ExportResultsResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -175,6 +244,114 @@ class InferenceService:
             '/exchangeai.v1.InferenceService/Predict',
             exchangeai_dot_v1_dot_inference__service__pb2.PredictRequest.SerializeToString,
             exchangeai_dot_v1_dot_inference__service__pb2.PredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/PredictBatch',
+            exchangeai_dot_v1_dot_inference__service__pb2.PredictBatchRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.PredictBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/exchangeai.v1.InferenceService/PredictStream',
+            exchangeai_dot_v1_dot_inference__service__pb2.PredictStreamRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.PredictStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/ListResults',
+            exchangeai_dot_v1_dot_inference__service__pb2.ListResultsRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.ListResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/ExportResults',
+            exchangeai_dot_v1_dot_inference__service__pb2.ExportResultsRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.ExportResultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,17 +27,19 @@ from exchangeai.v1 import metrics_pb2 as exchangeai_dot_v1_dot_metrics__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65xchangeai/v1/model.proto\x12\rexchangeai.v1\x1a\x1b\x65xchangeai/v1/dataset.proto\x1a\x1b\x65xchangeai/v1/metrics.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.exchangeai.v1.ModelState\x12!\n\x04task\x18\x05 \x01(\x0e\x32\x13.exchangeai.v1.Task\x12*\n\x07\x63lasses\x18\x06 \x03(\x0b\x32\x19.exchangeai.v1.ModelClass\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\'\n\x04test\x18\x08 \x01(\x0b\x32\x19.exchangeai.v1.TestReport\x12\x0e\n\x06origin\x18\t \x01(\t\x12\x0f\n\x07licence\x18\n \x01(\t\x12\x14\n\x0cintended_use\x18\x0b \x01(\t\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"-\n\nModelClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\x01*`\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MODEL_STATE_QUARANTINED\x10\x01\x12\x18\n\x14MODEL_STATE_APPROVED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65xchangeai/v1/model.proto\x12\rexchangeai.v1\x1a\x1b\x65xchangeai/v1/dataset.proto\x1a\x1b\x65xchangeai/v1/metrics.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.exchangeai.v1.ModelState\x12!\n\x04task\x18\x05 \x01(\x0e\x32\x13.exchangeai.v1.Task\x12*\n\x07\x63lasses\x18\x06 \x03(\x0b\x32\x19.exchangeai.v1.ModelClass\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\'\n\x04test\x18\x08 \x01(\x0b\x32\x19.exchangeai.v1.TestReport\x12\x0e\n\x06origin\x18\t \x01(\t\x12\x0f\n\x07licence\x18\n \x01(\t\x12\x14\n\x0cintended_use\x18\x0b \x01(\t\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\tsignature\x18\r \x01(\x0e\x32\x1f.exchangeai.v1.SignatureVerdict\x12\x11\n\tsigned_by\x18\x0e \x01(\t\"-\n\nModelClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\x01*\x97\x01\n\x10SignatureVerdict\x12!\n\x1dSIGNATURE_VERDICT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSIGNATURE_VERDICT_UNSIGNED\x10\x01\x12\x1d\n\x19SIGNATURE_VERDICT_TRUSTED\x10\x02\x12!\n\x1dSIGNATURE_VERDICT_UNKNOWN_KEY\x10\x03*`\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MODEL_STATE_QUARANTINED\x10\x01\x12\x18\n\x14MODEL_STATE_APPROVED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchangeai.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=526
-  _globals['_MODELSTATE']._serialized_end=622
+  _globals['_SIGNATUREVERDICT']._serialized_start=598
+  _globals['_SIGNATUREVERDICT']._serialized_end=749
+  _globals['_MODELSTATE']._serialized_start=751
+  _globals['_MODELSTATE']._serialized_end=847
   _globals['_MODEL']._serialized_start=136
-  _globals['_MODEL']._serialized_end=477
-  _globals['_MODELCLASS']._serialized_start=479
-  _globals['_MODELCLASS']._serialized_end=524
+  _globals['_MODEL']._serialized_end=548
+  _globals['_MODELCLASS']._serialized_start=550
+  _globals['_MODELCLASS']._serialized_end=595
 # @@protoc_insertion_point(module_scope)

@@ -1,21 +1,18 @@
-"""Checks an ONNX graph without running it: nothing external, nothing custom, no loops, the right names."""
+"""Checks a model file against the contract without running it: safe, the right names, a whole manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import onnx
-from google.protobuf.message import Message
 from onnx import TensorProto
 
 from exchangeai.errors import ContractViolation
+from exchangeai.facts import Task
 from exchangeai.leads import STANDARD_12
 from exchangeai.model_file import INPUT, OUTPUTS, WINDOW_SAMPLES, Manifest, parse_model, read_manifest
+from services.inference.graph_safety import refuse_unsafe
 
-DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-CONTROL_FLOW = frozenset({"Loop", "Scan", "If", "SequenceMap"})
-"""A 244-byte Loop can run for ever; no model of this contract needs one."""
-MAX_NODES = 20_000
+MAX_CLASSES = 10_000
+MAX_CLASS_NAME = 200
 
 
 def inspect(data: bytes) -> tuple[onnx.ModelProto, Manifest]:
@@ -25,10 +22,10 @@ def inspect(data: bytes) -> tuple[onnx.ModelProto, Manifest]:
     """
     model = parse_model(data)
     try:
-        _refuse_external_data(model)
-        _refuse_foreign_nodes(model)
+        refuse_unsafe(model)
         _check_input(model)
         manifest = read_manifest(model)
+        _check_classes(manifest)
         _check_outputs(model, len(manifest.classes))
     except UnicodeError as e:
         raise ContractViolation("the file is not an ONNX model: a name in it is no text") from e
@@ -39,45 +36,20 @@ def inspect(data: bytes) -> tuple[onnx.ModelProto, Manifest]:
     return model, manifest
 
 
-def _messages(root: Message) -> Iterator[Message]:
-    """Every message inside `root`: by reflection, so that no place can be forgotten."""
-    pending = [root]
-    while pending:
-        message = pending.pop()
-        yield message
-        for field, value in message.ListFields():
-            if field.message_type is not None:
-                pending.extend(value if field.is_repeated else (value,))
-
-
-def _refuse_external_data(model: onnx.ModelProto) -> None:
-    for message in _messages(model):
-        if isinstance(message, TensorProto) and (
-            message.external_data or message.data_location == TensorProto.EXTERNAL
-        ):
+def _check_classes(manifest: Manifest) -> None:
+    names = [x.name for x in manifest.classes]
+    if len(names) > MAX_CLASSES or len(set(names)) != len(names):
+        raise ContractViolation(
+            f"the model's manifest names {len(names)} classes, some twice or more than {MAX_CLASSES}"
+        )
+    for name in names:
+        if not name or len(name) > MAX_CLASS_NAME or not name.isprintable():
             raise ContractViolation(
-                "the model keeps tensors in external files; a model is one file with its weights inside"
+                f"the model's manifest has the class name {name[:40]!r}; names are of 1 to {MAX_CLASS_NAME} "
+                "printable characters"
             )
-
-
-def _refuse_foreign_nodes(model: onnx.ModelProto) -> None:
-    if model.training_info:
-        raise ContractViolation("the model carries training graphs; export it for inference only")
-    if model.functions:
-        raise ContractViolation("the model defines functions of its own; inline them before exporting")
-    nodes = 0
-    for message in _messages(model):
-        if not isinstance(message, onnx.NodeProto):
-            continue
-        nodes += 1
-        if nodes > MAX_NODES:
-            raise ContractViolation(f"the model has more than {MAX_NODES} nodes")
-        if message.domain not in DOMAINS:
-            raise ContractViolation(
-                f"the model uses the operator domain {message.domain[:80]!r}; only standard ONNX may run"
-            )
-        if message.op_type in CONTROL_FLOW:
-            raise ContractViolation(f"the model uses {message.op_type}; control flow is refused")
+    if any(not 0 <= x.threshold <= 1 for x in manifest.classes) and manifest.task is not Task.REGRESSION:
+        raise ContractViolation("the model's manifest has a threshold that is no probability")
 
 
 def _check_input(model: onnx.ModelProto) -> None:

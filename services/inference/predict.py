@@ -4,66 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from exchangeai import conformal
 from exchangeai.facts import Task
-from exchangeai.measurements import Quality, Verdict
+from exchangeai.findings import Finding, OutOfDistribution, Prediction, Saliency, WindowFindings
 from exchangeai.model_file import OUTPUTS, SAMPLING_RATE_HZ, WINDOW_SAMPLES, Manifest
+from exchangeai.novelty import Detector, scorer
 from exchangeai.telemetry import PREDICTIONS, stage
 from services.inference.batching import Batcher
+from services.inference.gate import Ecg, admit
 from services.inference.registry import LoadedModel
 
 MIN_VALID_SAMPLES = WINDOW_SAMPLES // 2
 """A window with less signal (5 s) than this says too little and is left out, unless no window has more."""
 NO_DEADLINE = math.inf
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ecg:
-    """What is predicted on."""
-
-    values_mv: npt.NDArray[np.float32]
-    """float32 [n, 12, 5000], millivolts at 500 Hz."""
-    valid_samples: npt.NDArray[np.int32]
-    """int32 [n]: how many samples of each window are signal."""
-    quality: Quality
-    input_digest: str
-    """SHA-256, hex: of the source bytes, or of the tensor's bytes."""
-    preprocessing_version: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One class of a prediction, or one number."""
-
-    name: str
-    probability: float = 0.0
-    threshold: float = 0.0
-    present: bool = False
-    value: float | None = None
-    """What a model of numbers predicts; then it has no probability."""
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowFindings:
-    """Findings of the window that starts at `start_s`."""
-
-    start_s: float
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """The answer on one ECG; no findings when the quality says NOT_ANALYSABLE."""
-
-    findings: tuple[Finding, ...]
-    windows: tuple[WindowFindings, ...]
-    quality: Quality
 
 
 class Predictor:
@@ -73,31 +30,54 @@ class Predictor:
         self._batcher = batcher
 
     async def predict(
-        self, model: LoadedModel, ecg: Ecg, deadline: float = NO_DEADLINE, caller: str = ""
+        self,
+        model: LoadedModel,
+        ecg: Ecg,
+        deadline: float = NO_DEADLINE,
+        caller: str = "",
+        *,
+        saliency: bool = False,
+        embedding: bool = False,
     ) -> Prediction:
         """Findings over the recording (mean probability over its windows) and for each window.
 
         `deadline` is a reading of the clock; work that has not begun by then is not begun, and raises
-        Overloaded. Callers take turns.
+        Overloaded. Callers take turns. What the gate refuses gets its reasons and is not run.
         """
-        used, quality = _used_windows(ecg.valid_samples), ecg.quality
-        if quality.verdict is Verdict.NOT_ANALYSABLE:
-            PREDICTIONS.labels(model.fact.name, "not_analysable").inc()
-            return Prediction(findings=(), windows=(), quality=quality)
+        manifest, quality = model.manifest, ecg.quality
+        admission = admit(manifest.scope, ecg)
+        if admission.refusals:
+            PREDICTIONS.labels(model.fact.name, admission.refusals[0].code.value).inc()
+            return Prediction(
+                findings=(), quality=quality, refusals=admission.refusals, notes=admission.notes
+            )
+        used = _used_windows(ecg.valid_samples)
         values_mv = ecg.values_mv if len(used) == len(ecg.values_mv) else ecg.values_mv[used]
-        outputs = await self.infer(model, values_mv, ("probabilities",), deadline, caller)
+        wanted = ["probabilities"]
+        wanted += ["embedding"] if embedding or manifest.novelty is not None else []
+        wanted += ["saliency"] if saliency else []
+        outputs = await self.infer(model, values_mv, wanted, deadline, caller)
         probabilities_NC = outputs["probabilities"].astype(np.float64)
+        embedding_NE = outputs.get("embedding")
         PREDICTIONS.labels(model.fact.name, "answered").inc()
+        windows = tuple(
+            WindowFindings(
+                start_s=float(index) * WINDOW_SAMPLES / SAMPLING_RATE_HZ,
+                findings=findings(probabilities_NC[i], manifest),
+                ood=None if embedding_NE is None else _judged(manifest.novelty, embedding_NE[i : i + 1]),
+                saliency=_saliency(outputs["saliency"][i]) if saliency else None,
+                embedding=_numbers(embedding_NE[i]) if embedding and embedding_NE is not None else (),
+            )
+            for i, index in enumerate(used)
+        )
+        ood = None if embedding_NE is None else _judged(manifest.novelty, embedding_NE)
         return Prediction(
-            findings=findings(probabilities_NC.mean(axis=0), model.manifest),
-            windows=tuple(
-                WindowFindings(
-                    start_s=float(index) * WINDOW_SAMPLES / SAMPLING_RATE_HZ,
-                    findings=findings(row, model.manifest),
-                )
-                for index, row in zip(used, probabilities_NC, strict=True)
-            ),
+            findings=findings(probabilities_NC.mean(axis=0), manifest),
+            windows=windows,
             quality=quality,
+            notes=(*admission.notes, *_notes(ood)),
+            ood=ood,
+            embedding=_numbers(embedding_NE.mean(axis=0)) if embedding and embedding_NE is not None else (),
         )
 
     async def infer(
@@ -120,26 +100,62 @@ def findings(probabilities_C: npt.NDArray[np.float64], manifest: Manifest) -> tu
     """
     if manifest.task is Task.REGRESSION:
         return tuple(
-            _number(x.name, float(v), manifest, i)
+            _number(x.name, x.code, float(v), manifest, i)
             for i, (x, v) in enumerate(zip(manifest.classes, probabilities_C, strict=True))
         )
     best = int(np.argmax(probabilities_C))
+    held = manifest.conformal
+    said = conformal.verdicts(probabilities_C, held, manifest.task) if held is not None else None
     return tuple(
         Finding(
             name=x.name,
             probability=float(p),
             threshold=x.threshold,
             present=i == best if manifest.task is Task.SINGLE_LABEL else float(p) >= x.threshold,
+            conformal=None if said is None else said[i],
+            code=x.code,
         )
         for i, (x, p) in enumerate(zip(manifest.classes, probabilities_C, strict=True))
     )
 
 
-def _number(name: str, value: float, manifest: Manifest, index: int) -> Finding:
+def _number(name: str, code: str, value: float, manifest: Manifest, index: int) -> Finding:
     held = manifest.conformal
     if held is None:
-        return Finding(name=name, value=value)
-    return Finding(name=name, value=value, low=value + held.low[index], high=value + held.high[index])
+        return Finding(name=name, code=code, value=value)
+    low, high = value + held.low[index], value + held.high[index]
+    return Finding(name=name, code=code, value=value, low=low, high=high)
+
+
+def _judged(detector: Detector | None, embedding_NE: npt.NDArray[np.float32]) -> OutOfDistribution | None:
+    """Of the mean score; None for a model without a detector."""
+    if detector is None:
+        return None
+    able = scorer(detector)
+    return able.judge(float(np.mean([able.score(x) for x in embedding_NE])))
+
+
+def _notes(ood: OutOfDistribution | None) -> tuple[str, ...]:
+    if ood is None or not ood.outside:
+        return ()
+    return (
+        f"the ECG is unlike those that the model has learned from: its score {ood.ood_score:.1f} is above "
+        f"{ood.limit:.1f}, which {ood.limit_percentile:g} % of validation stay within",
+    )
+
+
+def _saliency(saliency_CT: npt.NDArray[np.float32]) -> Saliency:
+    classes, steps = saliency_CT.shape
+    return Saliency(
+        classes=classes,
+        steps=steps,
+        step_s=WINDOW_SAMPLES / SAMPLING_RATE_HZ / steps,
+        values=_numbers(saliency_CT.ravel()),
+    )
+
+
+def _numbers(values: npt.NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(values.tolist())
 
 
 def _used_windows(valid_samples: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:

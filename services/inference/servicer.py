@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from exchangeai import __version__
-from exchangeai.errors import InvalidArgument
+from exchangeai.errors import ExchangeaiError, InvalidArgument
+from exchangeai.findings import Provenance
 from exchangeai.model_file import INTENDED_USE
-from exchangeai.rpc.convert import model_to_proto, quality_to_proto, read_options_from_proto
+from exchangeai.rpc.convert import model_to_proto, read_options_from_proto
+from exchangeai.rpc.interceptor import check
+from exchangeai.rpc.serving import error_to_proto, prediction_to_proto
 from exchangeai.telemetry import request_id
 from exchangeai.v1 import inference_service_pb2 as pb
 from exchangeai.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from services.inference import tensors
 from services.inference.exchange import Exchange
-from services.inference.predict import NO_DEADLINE, Ecg, Finding, Predictor
+from services.inference.gate import Ecg
+from services.inference.predict import NO_DEADLINE, Predictor
 from services.inference.registry import LoadedModel, Registry
+from services.inference.sessions import RUNTIME_VERSION
 from services.inference.sources import Sources
+from services.inference.streams import in_order
+
+AT_WORK = 8
+"""Requests of one batch or stream that are worked on at once."""
 
 
 class InferenceServicer(InferenceServiceServicer):
@@ -33,19 +43,31 @@ class InferenceServicer(InferenceServiceServicer):
 
     async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
         """Predict one ECG."""
-        deadline = deadline_of(context)
-        model = await self._registry.choose(request.model_name, request.model_version)
-        ecg = await self._ecg(request)
-        prediction = await self._predictor.predict(model, ecg, deadline, caller_of(context))
-        return pb.PredictResponse(
-            findings=_findings(prediction.findings),
-            windows=[
-                pb.WindowFindings(start_s=x.start_s, findings=_findings(x.findings))
-                for x in prediction.windows
-            ],
-            quality=quality_to_proto(prediction.quality),
-            provenance=_provenance(model, ecg),
-        )
+        return await self._answer(request, deadline_of(context), caller_of(context))
+
+    async def PredictBatch(self, request: pb.PredictBatchRequest, context: Any) -> pb.PredictBatchResponse:
+        """Predict several ECGs, each answered or refused by itself."""
+        deadline, caller = deadline_of(context), caller_of(context)
+
+        async def requests() -> AsyncIterator[pb.PredictRequest]:
+            for one in request.requests:
+                yield one
+
+        outcomes = in_order(requests(), lambda x: self._outcome(x, deadline, caller), AT_WORK)
+        return pb.PredictBatchResponse(outcomes=[x async for x in outcomes])
+
+    async def PredictStream(
+        self, request_iterator: AsyncIterator[pb.PredictStreamRequest], context: Any
+    ) -> AsyncIterator[pb.PredictStreamResponse]:
+        """Predict ECG after ECG; answers come in the order of the requests."""
+        deadline, caller = deadline_of(context), caller_of(context)
+
+        async def answer(one: pb.PredictStreamRequest) -> pb.PredictStreamResponse:
+            outcome = await self._outcome(one.request, deadline, caller)
+            return pb.PredictStreamResponse(id=one.id, outcome=outcome)
+
+        async for response in in_order(request_iterator, answer, AT_WORK):
+            yield response
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models whose files could be read."""
@@ -86,6 +108,28 @@ class InferenceServicer(InferenceServiceServicer):
         text, figures = await self._exchange.card(request.name, request.version)
         return pb.GetModelCardResponse(markdown=text, figures=figures)
 
+    async def _outcome(self, request: pb.PredictRequest, deadline: float, caller: str) -> pb.Outcome:
+        try:
+            check(request)
+            return pb.Outcome(response=await self._answer(request, deadline, caller))
+        except ExchangeaiError as e:
+            return pb.Outcome(error=error_to_proto(e))
+
+    async def _answer(self, request: pb.PredictRequest, deadline: float, caller: str) -> pb.PredictResponse:
+        model = await self._registry.choose(request.model_name, request.model_version)
+        ecg = await self._ecg(request)
+        if request.HasField("age_years"):
+            ecg = replace(ecg, age_years=request.age_years)
+        prediction = await self._predictor.predict(
+            model,
+            ecg,
+            deadline,
+            caller,
+            saliency=request.include_saliency,
+            embedding=request.include_embedding,
+        )
+        return prediction_to_proto(prediction, _provenance(model, ecg))
+
     async def _ecg(self, request: pb.PredictRequest) -> Ecg:
         match request.WhichOneof("ecg"):
             case "recording_id":
@@ -113,23 +157,8 @@ def caller_of(context: Any) -> str:
     return peer.rpartition(":")[0] if peer.startswith("ipv") else peer
 
 
-def _findings(findings: Sequence[Finding]) -> list[pb.Finding]:
-    return [
-        pb.Finding(
-            name=x.name,
-            probability=x.probability,
-            threshold=x.threshold,
-            present=x.present,
-            value=x.value,
-            low=x.low,
-            high=x.high,
-        )
-        for x in findings
-    ]
-
-
-def _provenance(model: LoadedModel, ecg: Ecg) -> pb.Provenance:
-    return pb.Provenance(
+def _provenance(model: LoadedModel, ecg: Ecg) -> Provenance:
+    return Provenance(
         model_name=model.fact.name,
         model_version=model.fact.version,
         model_digest=model.fact.digest,
@@ -138,4 +167,5 @@ def _provenance(model: LoadedModel, ecg: Ecg) -> pb.Provenance:
         preprocessing_version=ecg.preprocessing_version,
         request_id=request_id.get(),
         notice=INTENDED_USE,
+        runtime_version=RUNTIME_VERSION,
     )

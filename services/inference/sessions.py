@@ -15,6 +15,7 @@ from exchangeai.leads import STANDARD_12
 from exchangeai.model_file import INPUT, OUTPUTS, WINDOW_SAMPLES, Manifest, unpack_window
 
 _ort: Any = onnxruntime
+RUNTIME_VERSION: str = _ort.__version__
 
 MEASURED_RUNS = 4
 LEAST_GAIN = 1.15

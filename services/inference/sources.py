@@ -22,7 +22,7 @@ from exchangeai.signal import PREPROCESSING_VERSION, assess, standardise
 from exchangeai.signal import windows as stored_windows
 from exchangeai.signal.windows import SAMPLING_RATE_HZ
 from exchangeai.store import ObjectStore
-from services.inference.predict import Ecg
+from services.inference.gate import Ecg
 
 _T = TypeVar("_T")
 Read = Callable[[Mapping[str, bytes], ReadOptions], Awaitable[list[ReadResult]]]
@@ -45,9 +45,10 @@ class Sources:
         Raises NotFound (unknown), NotReady (still being preprocessed) or InvalidArgument (it could not be
         read or made into the tensor contract; the message says why).
         """
-        preprocessed = await self._preprocessed.get(recording_id)
+        preprocessed, known = await asyncio.gather(
+            self._preprocessed.get(recording_id), self._recordings.get(recording_id)
+        )
         if preprocessed is None:
-            known = await self._recordings.get(recording_id)
             if known is None:
                 raise NotFound("there is no recording with this id; upload it first, or send its files")
             if not known.value.readable:
@@ -66,6 +67,8 @@ class Sources:
             quality=fact.quality,
             input_digest=recording_id,
             preprocessing_version=fact.preprocessing_version,
+            age_years=known.value.patient.age_years if known is not None else None,
+            recording_id=recording_id,
         )
 
     async def files(self, files: Mapping[str, bytes], options: ReadOptions) -> Ecg:
@@ -125,6 +128,7 @@ def _from_recording(recording: Recording) -> Ecg:
         quality=assess(recording, windows),
         input_digest=recording.source_digest,
         preprocessing_version=PREPROCESSING_VERSION,
+        age_years=recording.patient.age_years,
     )
 
 

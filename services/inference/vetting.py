@@ -8,7 +8,9 @@ import onnx
 from exchangeai.errors import ContractViolation, TooLarge
 from exchangeai.model_file import Manifest
 from services.inference.graph import inspect
+from services.inference.graph_sizes import refuse_unbounded
 from services.inference.sessions import Session, reproduce_golden
+from services.inference.trial import try_out
 
 MAX_BYTES = 512 * 1024 * 1024
 TARGET = "services.inference.vetting:vet_bytes"
@@ -29,7 +31,10 @@ def vet(data: bytes) -> Manifest:
         onnx.checker.check_model(model, full_check=True)  # pyright: ignore[reportUnknownMemberType]
     except Exception as e:  # the checker's C++ side raises several unrelated types
         raise ContractViolation(f"the file is not valid ONNX ({type(e).__name__})") from e
-    reproduce_golden(Session(data, threads=1), manifest)
+    refuse_unbounded(model)
+    session = Session(data, threads=1)
+    reproduce_golden(session, manifest)
+    try_out(session, manifest)
     return manifest
 
 

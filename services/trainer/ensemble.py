@@ -18,15 +18,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from exchangeai.dataset import decode_manifest, open_part
+from exchangeai.dataset import PARTS, decode_manifest, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.facts import Task
 from exchangeai.model_file import INPUT, OUTPUTS, Manifest, model_digest, parse_model, read_manifest
 from exchangeai.model_file import write_manifest as with_manifest
-from services.trainer.evaluation import onnx_file
+from services.trainer import label_share, network
+from services.trainer.embeddings import some
+from services.trainer.evaluation import novelty, onnx_file
 from services.trainer.export import OPSET, golden, session, synthetic_window
-from services.trainer.finish import finish
+from services.trainer.finish import Trained, finish
 from services.trainer.job import MODEL_FILE, Job, read_job, read_result
+from services.trainer.scope import scope
 from services.trainer.train import MANIFEST_FILE
 
 MEMBERS_KEY = "members"
@@ -70,30 +73,39 @@ def join(members: Sequence[Member], out: Path) -> None:
     counted = Counter(x.job.architecture for x in members)
     named = " + ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
     graph = joined([parse_model(x.data) for x in members], first.job.task)
-    run = onnx_file.own(_tempered(graph, 1.0), 0)
+    data = _tempered(graph, 1.0)
     described = decode_manifest((first.job.data_folder / MANIFEST_FILE).read_bytes())
-    everyone = range(len(first.job.classes))
-    validation, test = (
-        onnx_file.predictions(run, open_part(first.job.data_folder, described, part), everyone, everyone)
-        for part in ("validation", "test")
+    parts = {p: open_part(first.job.data_folder, described, p) for p in PARTS}
+    options = first.job.options
+    rows = label_share.rows(parts["train"], first.job.task, options.label_share, options.seed)
+    looked_at = some(rows)
+    run, everyone = onnx_file.own(data, 0), range(len(first.job.classes))
+    known, unseen = (
+        onnx_file.embeddings(data, parts[p], chosen, 0)
+        for p, chosen in (("train", looked_at), ("validation", some(np.arange(len(parts["validation"])))))
+    )
+    trained = Trained(
+        learned_from=first.manifest.training,
+        best_epoch=min(x.best_epoch for x in members),
+        validation=onnx_file.predictions(run, parts["validation"], everyone, everyone),
+        test=onnx_file.predictions(run, parts["test"], everyone, everyone),
+        scope=scope(
+            parts["train"],
+            rows,
+            looked_at,
+            lead_loss="lead_loss" in options.augmentations,
+            crop_s=min(network.build(name, 1).encoder.crop_s for name in counted),
+        ),
+        novelty=novelty.fit(known, unseen),
     )
     extra = {MEMBERS_KEY: " ".join(model_digest(x.data) for x in members)}
 
     def export(manifest: Manifest) -> bytes:
-        data = _tempered(graph, manifest.temperature)
-        record = golden(session(data), synthetic_window())
-        return with_manifest(parse_model(data), replace(manifest, extra=extra, golden=record))
+        made = _tempered(graph, manifest.temperature)
+        record = golden(session(made), synthetic_window())
+        return with_manifest(parse_model(made), replace(manifest, extra=extra, golden=record))
 
-    finish(
-        out,
-        replace(first.job, architecture=named, base_digest=""),
-        described,
-        export,
-        first.manifest.training,
-        min(x.best_epoch for x in members),
-        validation,
-        test,
-    )
+    finish(out, replace(first.job, architecture=named, base_digest=""), described, trained, export)
 
 
 def joined(models: Sequence[onnx.ModelProto], task: Task) -> onnx.ModelProto:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
-from exchangeai.model_file import CARD_FILE, Manifest, ModelClass, TrainingData, model_digest
+from exchangeai.model_file import CARD_FILE, Manifest, ModelClass, Scope, TrainingData, model_digest
+from exchangeai.novelty import Detector
 from services.trainer.evaluation.card import card
 from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import Predictions, by_recording
@@ -21,15 +23,21 @@ NUMBER_THRESHOLD = 0.0
 """Stands in the manifest where a number is predicted, which nothing is decided from."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What training leaves to be judged, beside the network itself."""
+
+    learned_from: TrainingData
+    best_epoch: int
+    validation: Predictions
+    test: Predictions
+    """Without rows when the data set has no test part."""
+    scope: Scope
+    novelty: Detector | None
+
+
 def finish(
-    folder: Path,
-    job: Job,
-    manifest: DatasetManifest,
-    export: Callable[[Manifest], bytes],
-    learned_from: TrainingData,
-    best_epoch: int,
-    validation: Predictions,
-    test: Predictions,
+    folder: Path, job: Job, manifest: DatasetManifest, trained: Trained, export: Callable[[Manifest], bytes]
 ) -> None:
     """Write `model.onnx`, `card.md` and `scores.npz`, then `result.json`.
 
@@ -37,6 +45,7 @@ def finish(
     without a test part is reported on validation, and the report says so. `export` makes the model file of
     its manifest, into which it puts the golden record; it may raise ContractViolation.
     """
+    learned_from, validation, test = trained.learned_from, trained.validation, trained.test
     fixed = fix(validation, job.task)
     judged, part = (test, "test") if len(test.logits) else (validation, "validation")
     scores, validated = (by_recording(x, job.task, fixed.temperature) for x in (judged, validation))
@@ -52,6 +61,8 @@ def finish(
         temperature=fixed.temperature,
         test=tested,
         conformal=fixed.conformal,
+        scope=trained.scope,
+        novelty=trained.novelty,
         parent_digest=job.base_digest,
         code_version=job.code_version,
         preprocessing_version=manifest.preprocessing_version,
@@ -76,5 +87,7 @@ def finish(
         ),
     )
     needed_ms = inference_ms(data, time.perf_counter)
-    write_result(folder, Result(digest=digest, test=tested, best_epoch=best_epoch, inference_ms=needed_ms))
+    write_result(
+        folder, Result(digest=digest, test=tested, best_epoch=trained.best_epoch, inference_ms=needed_ms)
+    )
     emit(Finished())

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import torch
 
 from exchangeai import __version__
@@ -35,9 +36,11 @@ from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
+from services.trainer.embeddings import embeddings, some
+from services.trainer.evaluation import novelty
 from services.trainer.export import export
 from services.trainer.failures import plain_reason
-from services.trainer.finish import finish
+from services.trainer.finish import Trained, finish
 from services.trainer.job import (
     BASE_FILE,
     CHECKPOINT_FILE,
@@ -47,10 +50,12 @@ from services.trainer.job import (
     checkpoint_key,
     read_job,
 )
+from services.trainer.layers import INPUT_HZ
 from services.trainer.loop import StopRequested, predict, train
 from services.trainer.network import Network
 from services.trainer.ranks import joined, peers_lost
 from services.trainer.report import Activity, Alive, Failed, Interrupted, Report, Stopped, emit
+from services.trainer.scope import scope
 from services.trainer.soundness import require_sound
 from services.trainer.tensors import seed_all
 
@@ -118,20 +123,34 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         validation, test = (
             predict(net, parts[p], ranks, lambda: tell(Alive())) for p in ("validation", "test")
         )
+        looked_at = some(rows)
+        known, unseen = (
+            embeddings(net, parts[p], chosen, ranks, lambda: tell(Alive()))
+            for p, chosen in (
+                ("train", looked_at),
+                ("validation", some(np.arange(len(parts["validation"]), dtype=np.int64))),
+            )
+        )
     if ranks.first:
         learned_from = label_share.training_data(
             job.dataset_id, manifest.parts["train"], parts["train"], rows
         )
-        finish(
-            folder,
-            job,
-            manifest,
-            lambda described: export(net, described),
-            learned_from,
-            trained.progress.best_epoch,
-            validation,
-            test,
+        contract = scope(
+            parts["train"],
+            rows,
+            looked_at,
+            lead_loss="lead_loss" in options.augmentations,
+            crop_s=net.crop_samples / INPUT_HZ,
         )
+        made = Trained(
+            learned_from=learned_from,
+            best_epoch=trained.progress.best_epoch,
+            validation=validation,
+            test=test,
+            scope=contract,
+            novelty=novelty.fit(known, unseen),
+        )
+        finish(folder, job, manifest, made, lambda described: export(net, described))
 
 
 class _Telling:

@@ -67,7 +67,7 @@ async def test_what_cannot_be_compared_is_refused(trainer: Trainer, bus: Bus, da
     assert not await bus.facts(RunFact).all()
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 async def test_a_comparison_outlives_its_trainer_and_ranks_what_succeeded(
     config: Config, bus: Bus, store: ObjectStore, dataset_id: str
 ) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from exchangeai.conformal import sets
 from exchangeai.facts import Task
 from exchangeai.model_file import Conformal
-from services.trainer.evaluation.metrics import Bits, Floats
+from services.trainer.evaluation.metrics import Floats
 from services.trainer.evaluation.predictions import Scores
 
 COVERAGE = 0.9
@@ -35,14 +36,6 @@ def fit(validation: Scores, task: Task) -> Conformal:
     low = [1 - _rank(1 - p[y[:, c], c]) for c in range(count)]
     high = [_rank(p[~y[:, c], c]) for c in range(count)]
     return Conformal(coverage=COVERAGE, low=tuple(low), high=tuple(high))
-
-
-def sets(scores: Floats, fitted: Conformal, task: Task) -> tuple[Bits, Bits]:
-    """(class may hold, class may not hold), each bool [N, C]; both where undecided. Not for regression."""
-    may = scores >= np.array(fitted.low)
-    if task is Task.SINGLE_LABEL:
-        return may, ~may
-    return may, scores <= np.array(fitted.high)
 
 
 def covered(test: Scores, fitted: Conformal, task: Task) -> npt.NDArray[np.float64]:

@@ -73,6 +73,16 @@ def own(data: bytes, threads: int) -> Run:
     return lambda windows: np.asarray(session.run([OUTPUTS[0]], {INPUT: windows})[0], np.float64)
 
 
+def embeddings(data: bytes, part: Part, rows: npt.NDArray[np.int64], threads: int) -> Floats:
+    """What a model file of the platform makes of windows before it decides, [n, E]."""
+    session = _session(data, threads)
+    found: list[Windows] = []
+    for start in range(0, len(rows), BATCH):
+        windows = part.millivolts(rows[start : start + BATCH])
+        found.append(session.run(["embedding"], {INPUT: windows})[0])
+    return np.concatenate(found).astype(np.float64)
+
+
 def foreign(data: bytes, said: Foreign, threads: int) -> Run:
     """A model of others. Raises ContractViolation when it is not as described."""
     session = _session(data, threads)

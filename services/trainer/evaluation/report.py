@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from exchangeai.conformal import sets
 from exchangeai.facts import Task
 from exchangeai.metrics import ClassMetrics, Estimate, TestReport
 from exchangeai.model_file import Conformal
@@ -216,7 +217,7 @@ def _covered(scores: Scores, fixed: Fixed, task: Task) -> Measure | None:
 def _set_size(p: Floats, fitted: Conformal | None, task: Task) -> float | None:
     if fitted is None or not len(p):
         return None
-    may, may_not = conformal.sets(p, fitted, task)
+    may, may_not = sets(p, fitted, task)
     sized = may if task is Task.SINGLE_LABEL else may == may_not
     return float(sized.sum(axis=1).mean())
 

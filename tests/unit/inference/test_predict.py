@@ -15,7 +15,8 @@ from exchangeai.model_file import OUTPUTS, Conformal, ModelClass, model_digest
 from exchangeai.testing.models import synthetic_window, tiny_model
 from services.inference import tensors
 from services.inference.batching import MAX_BATCH, Batcher
-from services.inference.predict import Ecg, Predictor, findings
+from services.inference.gate import Ecg
+from services.inference.predict import Predictor, findings
 from services.inference.registry import LoadedModel
 from services.inference.sessions import Session
 from services.inference.sources import assess_tensor

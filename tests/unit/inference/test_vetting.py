@@ -16,7 +16,7 @@ from exchangeai.errors import ContractViolation
 from exchangeai.facts import Task
 from exchangeai.model_file import parse_model, read_manifest, write_manifest
 from exchangeai.testing.models import tiny_graph, tiny_manifest, tiny_model
-from services.inference import graph as graph_checks
+from services.inference import graph_safety
 from services.inference.vetting import read_verdict, vet, vet_bytes
 
 
@@ -202,7 +202,7 @@ def test_wrong_lead_order_is_refused() -> None:
 
 
 def test_too_many_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_checks, "MAX_NODES", 5)
+    monkeypatch.setattr(graph_safety, "MAX_NODES", 5)
     with pytest.raises(ContractViolation, match="more than 5 nodes"):
         vet(tiny_model())
 

@@ -1,0 +1,43 @@
+"""What a trained network makes of windows before it decides: embeddings of some of a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from exchangeai.dataset import Part
+from services.trainer import batches
+from services.trainer.evaluation.metrics import Floats
+from services.trainer.loop import EVALUATION_BATCH
+from services.trainer.ranks import Ranks
+
+MOST_WINDOWS = 4096
+"""Of a part: more move centre, axes and quantiles by less than another part of the data would."""
+
+
+def some(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """At most 4096 of the rows, evenly spaced."""
+    step = max(1.0, len(rows) / MOST_WINDOWS)
+    return rows[np.arange(0, len(rows), step).astype(np.int64)[:MOST_WINDOWS]]
+
+
+def embeddings(
+    net: nn.Module, part: Part, rows: npt.NDArray[np.int64], ranks: Ranks, beat: Callable[[], None]
+) -> Floats:
+    """float64 [n, E] of the chosen windows; the ranks share the work and all have the result."""
+    net.eval()
+    mine = rows[ranks.rank :: ranks.world]
+    found: list[Tensor] = []
+    with torch.no_grad():
+        # One batch at least, so that a rank without windows knows the size.
+        for start in range(0, max(1, len(mine)), EVALUATION_BATCH):
+            chosen = mine[start : start + EVALUATION_BATCH] if len(mine) else rows[:1]
+            x_BLT = batches.millivolts(part, chosen).to(ranks.device)
+            found.append(cast("tuple[Tensor, Tensor, Tensor]", net(x_BLT))[1])
+            beat()
+    return ranks.gather_rows(torch.cat(found)[: len(mine)], len(rows)).double().cpu().numpy()

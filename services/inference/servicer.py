@@ -12,7 +12,7 @@ from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.findings import Provenance
 from exchangeai.model_file import INTENDED_USE
 from exchangeai.rpc.convert import model_to_proto, read_options_from_proto
-from exchangeai.rpc.interceptor import check
+from exchangeai.rpc.guard import check
 from exchangeai.rpc.serving import error_to_proto, prediction_to_proto
 from exchangeai.telemetry import request_id
 from exchangeai.v1 import inference_service_pb2 as pb

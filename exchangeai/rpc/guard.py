@@ -31,36 +31,48 @@ OPEN_INFERENCE_DEADLINE_S = 30.0
 _EXEMPT = ("/grpc.health.", "/grpc.reflection.")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
 
-class ContractInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every method except health and reflection."""
+class Guarded(grpc.GenericRpcHandler):
+    """The methods of a service, each wrapped but those of health and reflection.
 
-    async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Any:
-        """Hand out the method, wrapped by its shape."""
-        handler: Any = await continuation(handler_call_details)
+    Methods are wrapped once, when they are added, and not by an interceptor, which gRPC would set up anew for
+    each call: for small calls that is a quarter of the server's work.
+    """
+
+    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
+        self._inner = inner
+        self._wrapped: dict[str, Any] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Hand out the method, wrapped by its shape; None when the service has none of this name."""
         method: str = handler_call_details.method
-        if handler is None or method.startswith(_EXEMPT):
-            return handler
-        call = _Calls(method)
-        serialisers: dict[str, Any] = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(call.unary(handler.unary_unary), **serialisers)
-        if handler.stream_unary:
-            return grpc.stream_unary_rpc_method_handler(call.stream_in(handler.stream_unary), **serialisers)
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(call.stream_out(handler.unary_stream), **serialisers)
-        return grpc.stream_stream_rpc_method_handler(call.stream_both(handler.stream_stream), **serialisers)
+        found = self._wrapped.get(method)
+        if found is None:
+            handler: Any = self._inner.service(handler_call_details)
+            if handler is None or method.startswith(_EXEMPT):
+                return handler
+            found = self._wrapped[method] = _wrapped(method, handler)
+        return found
+
+
+def _wrapped(method: str, handler: Any) -> Any:
+    call = _Calls(method)
+    serialisers: dict[str, Any] = {
+        "request_deserializer": handler.request_deserializer,
+        "response_serializer": handler.response_serializer,
+    }
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(call.unary(handler.unary_unary), **serialisers)
+    if handler.stream_unary:
+        return grpc.stream_unary_rpc_method_handler(call.stream_in(handler.stream_unary), **serialisers)
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(call.stream_out(handler.unary_stream), **serialisers)
+    return grpc.stream_stream_rpc_method_handler(call.stream_both(handler.stream_stream), **serialisers)
 
 
 class _Calls:
-    """The four shapes of a method, all around `_guarded`."""
+    """The four shapes of a method, all around `_Guard`."""
 
     def __init__(self, method: str) -> None:
         self._method = method

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
 from exchangeai.bus import Bus, FactIndex, Facts
-from exchangeai.errors import Conflict, ContractViolation, InvalidArgument, NotFound, ReaderCrashed, TooLarge
+from exchangeai.errors import Conflict, InvalidArgument, NotFound, ReaderCrashed, TooLarge
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
 from exchangeai.facts import ModelFact, ModelState
 from exchangeai.model_file import CARD_FILE, Manifest, card_prefix, model_digest, object_key
 from exchangeai.store import ObjectStore
 from services.inference.registry import Registry
-from services.inference.vetting import read_verdict
+from services.inference.vetting import read_verdict, refusal
 
 CHUNK = 1024 * 1024
 """Bytes in one message of an export."""
@@ -119,9 +119,7 @@ class Exchange:
         try:
             return read_verdict(await self._vet(data))
         except ReaderCrashed as e:
-            raise ContractViolation(
-                "the model exceeded the limits of time or memory under which foreign models are vetted"
-            ) from e
+            raise refusal(e) from e
 
     async def _receive(self, chunks: AsyncIterator[bytes]) -> bytes:
         data = bytearray()

@@ -81,7 +81,8 @@ def _refuse_large(model: onnx.ModelProto) -> None:
     for value in one.graph.output:
         value.type.tensor_type.ClearField("shape")
     try:
-        known = onnx.shape_inference.infer_shapes(one, data_prop=True)
+        # Without propagation of data: that computes what it is to bound, and takes the memory itself.
+        known = onnx.shape_inference.infer_shapes(one)
     except Exception as e:  # the inference's C++ side raises several unrelated types
         raise ContractViolation(f"the shapes of the model's tensors contradict ({type(e).__name__})") from e
     for value in (*known.graph.value_info, *known.graph.output, *one.graph.input):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from exchangeai.novelty import MAX_AXES, Detector, pack, scorer
+from exchangeai.novelty import MAX_AXES, Detector, Scorer, pack, rooted
 from services.trainer.evaluation.metrics import Floats
 
 LIMIT_PERCENTILE = 99.5
@@ -30,8 +30,9 @@ def fit(training_WE: Floats, validation_WE: Floats) -> Detector | None:
     count, size = training_WE.shape
     if min(count, len(validation_WE)) < LEAST_WINDOWS:
         return None
-    centre = training_WE.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(training_WE - centre, rowvar=False).reshape(size, size))
+    rooted_WE = rooted(training_WE)
+    centre = rooted_WE.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(rooted_WE, rowvar=False).reshape(size, size))
     floor = LEAST_VARIANCE * max(float(values.mean()), np.finfo(np.float32).tiny)
     kept = min(MAX_AXES, size, count // WINDOWS_PER_AXIS)
     axes_kE = vectors[:, ::-1][:, :kept].T
@@ -51,7 +52,7 @@ def fit(training_WE: Floats, validation_WE: Floats) -> Detector | None:
         fitted_windows=count,
         validated_windows=len(validation_WE),
     )
-    able = scorer(bare)
+    able = Scorer(bare)
     scores = np.sort([able.score(x) for x in validation_WE])
     # As for conformal bounds: the smallest score that covers, the greatest where there are too few.
     rank = min(len(scores), int(np.ceil(LIMIT_PERCENTILE / 100 * (len(scores) + 1))))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from exchangeai.bus import open_bus, open_index
 from exchangeai.config import BusConfig, RpcConfig, StoreConfig, TelemetryConfig
@@ -24,7 +25,7 @@ from exchangeai.v1.inference_service_pb2_grpc import (
 )
 from services.inference import batching, vetting
 from services.inference.batching import Batcher
-from services.inference.exchange import Exchange
+from services.inference.exchange import Exchange, Trust
 from services.inference.oip import OpenInferenceServicer
 from services.inference.predict import Predictor
 from services.inference.registry import Registry
@@ -51,6 +52,10 @@ class Config:
     """Child processes that read uploaded files."""
     max_model_bytes: int = vetting.MAX_BYTES
     """The largest model file that may be imported; at most 512 MiB."""
+    trusted_keys: str = ""
+    """Folder of public keys (PEM) whose signatures of imported models count; empty for none."""
+    require_signature: bool = False
+    """Refuse imported models that no trusted key has signed."""
 
 
 async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], None]) -> None:
@@ -73,7 +78,10 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
 
         batcher = stack.enter_context(Batcher(threads, max_waiting=config.max_waiting))
         sources, predictor = Sources(bus, store, reader.read, pool), Predictor(batcher)
-        exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=config.max_model_bytes)
+        keys = Path(config.trusted_keys) if config.trusted_keys else None
+        trust = Trust(keys=keys, require_signature=config.require_signature)
+        limit = config.max_model_bytes
+        exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=limit, trust=trust)
         server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES)
         add_InferenceServiceServicer_to_server(
             InferenceServicer(registry, sources, predictor, exchange), server.grpc

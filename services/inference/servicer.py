@@ -86,9 +86,14 @@ class InferenceServicer(InferenceServiceServicer):
             async for request in request_iterator:
                 yield request.chunk
 
-        return pb.ImportModelResponse(
-            model=model_to_proto(*await self._exchange.take_in(first.name, chunks()))
+        taken = await self._exchange.take_in(
+            first.name,
+            chunks(),
+            signature=first.signature,
+            card=first.card,
+            figures=dict(first.figures),
         )
+        return pb.ImportModelResponse(model=model_to_proto(*taken))
 
     async def ApproveModel(self, request: pb.ApproveModelRequest, context: Any) -> pb.ApproveModelResponse:
         """Let an imported model predict."""
@@ -100,7 +105,9 @@ class InferenceServicer(InferenceServiceServicer):
         self, request: pb.ExportModelRequest, context: Any
     ) -> AsyncIterator[pb.ExportModelResponse]:
         """Stream a model's file."""
-        async for chunk in self._exchange.export(request.name, request.version):
+        fact, signature = await self._exchange.signed(request.name, request.version)
+        yield pb.ExportModelResponse(signature=signature, version=fact.version)
+        async for chunk in self._exchange.export(fact.name, fact.version):
             yield pb.ExportModelResponse(chunk=chunk)
 
     async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:

@@ -162,6 +162,19 @@ class DeletionFact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResultFact:
+    """That a model's answer on a recording is recorded (written once by inference, removed by ingest with its
+    recording; keys of the fact and of the object with the answer: see `exchangeai.results`)."""
+
+    recording_id: str
+    model_name: str
+    model_version: int
+    model_digest: str
+    preprocessing_version: str
+    recorded_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreprocessedFact:
     """A preprocessed recording (written by preprocess; key = recording id)."""
 

@@ -9,9 +9,22 @@ from functools import cache
 from types import ModuleType
 
 from exchangeai.plugins import modules_in
+from exchangeai.results._places import ANY, fact_key, fact_pattern, object_key, object_prefix
 from exchangeai.results._result import Chunk, Result, ResultWriter, decode, encode
 
-__all__ = ["Chunk", "Result", "ResultWriter", "decode", "encode", "formats"]
+__all__ = [
+    "ANY",
+    "Chunk",
+    "Result",
+    "ResultWriter",
+    "decode",
+    "encode",
+    "fact_key",
+    "fact_pattern",
+    "formats",
+    "object_key",
+    "object_prefix",
+]
 
 
 @cache

@@ -56,12 +56,7 @@ def rows(result: Result) -> Iterator[Row]:
         "notes": "; ".join(answer.notes),
         "quality": answer.quality.verdict.value,
         "quality_reasons": "; ".join(answer.quality.reasons),
-        "quality_flags": "; ".join(
-            [
-                *answer.quality.flags,
-                *(f"{x.lead}: {' '.join(x.flags)}" for x in answer.quality.leads if x.flags),
-            ]
-        ),
+        "quality_flags": "; ".join(_flags(answer.quality)),
         "ood_score": ood.ood_score if ood else None,
         "ood_percentile": ood.percentile if ood else None,
         "ood_outside": ood.outside if ood else None,

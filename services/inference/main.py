@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -29,6 +30,7 @@ from services.inference.exchange import Exchange, Trust
 from services.inference.oip import OpenInferenceServicer
 from services.inference.predict import Predictor
 from services.inference.registry import Registry
+from services.inference.results import ResultsLog
 from services.inference.servicer import InferenceServicer
 from services.inference.sources import Sources
 
@@ -50,6 +52,8 @@ class Config:
     """Windows that may wait for a model; beyond, calls are answered RESOURCE_EXHAUSTED at once."""
     readers: int = 1
     """Child processes that read uploaded files."""
+    results_log: bool = False
+    """Keep every answer on a stored recording among the results, asked for or not."""
     max_model_bytes: int = vetting.MAX_BYTES
     """The largest model file that may be imported; at most 512 MiB."""
     trusted_keys: str = ""
@@ -84,7 +88,15 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=limit, trust=trust)
         server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES)
         add_InferenceServiceServicer_to_server(
-            InferenceServicer(registry, sources, predictor, exchange), server.grpc
+            InferenceServicer(
+                registry,
+                sources,
+                predictor,
+                exchange,
+                ResultsLog(bus, store, time.time),
+                record_all=config.results_log,
+            ),
+            server.grpc,
         )
         add_GRPCInferenceServiceServicer_to_server(
             OpenInferenceServicer(registry, sources, predictor), server.grpc

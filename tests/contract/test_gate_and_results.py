@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pydicom
 import pytest
 
+from exchangeai.__main__ import main
 from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import InvalidArgument, NotFound
@@ -312,7 +314,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_else_is_asked(
 
 
 def test_results_are_kept_once_listed_in_pages_and_exported(
-    service: Running, stub: Any, model: ModelFact
+    service: Running, stub: Any, model: ModelFact, tmp_path: Path
 ) -> None:
     keys = [_ingested(service, f"{i:064x}", age_years=50, seed=i) for i in range(1, 6)]
     _publish(service, "other", lambda x: x)
@@ -357,6 +359,12 @@ def test_results_are_kept_once_listed_in_pages_and_exported(
     bundles = _exported(stub, pb.RESULT_FORMAT_FHIR, model_name="strict")
     assert len(bundles) == 5
     assert all(json.loads(x)["resourceType"] == "Bundle" for x in bundles.values())
+    assert main(["results", "export", "--from", service.address, "--to", "csv", "--out", str(tmp_path)]) == 0
+    assert [x.name for x in tmp_path.iterdir()] == ["results.csv"]
+    assert (tmp_path / "results.csv").read_bytes() == _exported(stub, pb.RESULT_FORMAT_CSV)["results.csv"]
+    chosen = ["--to", "dicom-sr", "--recording", keys[1], "--model", "strict:1"]
+    assert main(["results", "export", "--from", service.address, "--out", str(tmp_path), *chosen]) == 0
+    assert len(list(tmp_path.glob("*.dcm"))) == 1
     documents = _exported(stub, pb.RESULT_FORMAT_DICOM_SR, recording_id=keys[0])
     assert [pydicom.dcmread(io.BytesIO(x)).PatientID for x in documents.values()] == [keys[0]] * 2
 

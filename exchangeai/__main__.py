@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from exchangeai import __version__, training_arguments
+from exchangeai import __version__, model_arguments, result_command, training_arguments
 from exchangeai.plugins import names_in
 
 SERVICES = ("ingest", "preprocess", "trainer", "inference", "ui")
@@ -31,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_file_commands(commands)
     _add_import_command(commands)
     _add_labels_command(commands)
+    result_command.add_results(commands)
     training_arguments.add_finetune(commands)
     training_arguments.add_compare(commands)
     training_arguments.add_runs(commands)
-    models = commands.add_parser("models", help="tell which architectures can be trained")
-    models.add_argument("action", choices=("list",), help="key, parameters, GFLOPs a window, and the paper")
+    model_arguments.add_models(commands)
     options = parser.parse_args(arguments)
     if options.command in ("inspect", "convert"):
         from exchangeai import file_commands
@@ -51,12 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from exchangeai.label_commands import labels
 
         return labels(options)
+    if options.command == "results":
+        return result_command.results(options)
     if options.command in ("finetune", "compare", "runs"):
         from exchangeai import training_command
 
         return getattr(training_command, options.command)(options)
     if options.command == "models":
-        return _list_models()
+        from exchangeai import model_command
+
+        return _list_models() if options.action == "list" else model_command.models(options)
     if options.command == "up":
         # Found by name, so that the kernel does not import the services.
         local = importlib.import_module("services.local")

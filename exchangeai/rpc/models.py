@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from exchangeai.errors import NotFound
+from exchangeai.errors import NotFound, TooLarge
 from exchangeai.facts import SignatureVerdict
-from exchangeai.model_parcel import Parcel
+from exchangeai.model_parcel import Parcel, check_card
 from exchangeai.rpc.client import invoke, open_channel, stream
+from exchangeai.signatures import MAX_BYTES as MAX_SIGNATURE_BYTES
 from exchangeai.v1 import inference_service_pb2 as pb
 from exchangeai.v1 import model_pb2
 from exchangeai.v1.inference_service_pb2_grpc import InferenceServiceStub
 
 CHUNK_BYTES = 1 << 20
 TRANSFER_S = 600.0
+MAX_MODEL_BYTES = 512 << 20
 _VERDICTS: dict[int, SignatureVerdict] = {
     model_pb2.SIGNATURE_VERDICT_TRUSTED: SignatureVerdict.TRUSTED,
     model_pb2.SIGNATURE_VERDICT_UNKNOWN_KEY: SignatureVerdict.UNKNOWN_KEY,
@@ -54,17 +56,24 @@ class Models:
         )
 
     def give_out(self, name: str, version: int = 0) -> tuple[int, Parcel]:
-        """(version, model with its signature and card); version 0 is the newest. Raises NotFound."""
+        """(version, model with its signature and card); version 0 is the newest.
+
+        The service may be anybody's: what it sends is bounded, and names of figures are checked. Raises
+        NotFound, TooLarge or ContractViolation.
+        """
         data, signature = bytearray(), b""
         request = pb.ExportModelRequest(name=name, version=version)
         for answer in stream(self._stub.ExportModel, request, timeout_s=TRANSFER_S):
             version, signature = answer.version or version, answer.signature or signature
             data += answer.chunk
+            if len(data) > MAX_MODEL_BYTES or len(signature) > MAX_SIGNATURE_BYTES:
+                raise TooLarge(f"the service sends a model of more than {MAX_MODEL_BYTES >> 20} MiB")
         try:
             about = invoke(self._stub.GetModelCard, pb.GetModelCardRequest(name=name, version=version))
             card, figures = about.markdown, dict(about.figures)
         except NotFound:
             card, figures = "", {}
+        check_card(card, figures)
         return version, Parcel(data=bytes(data), signature=signature, card=card, figures=figures)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from services.inference.vetting import read_verdict, refusal
 
 CHUNK = 1024 * 1024
 """Bytes in one message of an export."""
+_SHOWN_S, _LOOK_S = 5.0, 0.01
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -106,7 +108,9 @@ class Exchange:
             manifest = await self._vetted(data)
             await self._store.put(object_key(digest), data)
             await self._put_card(digest, card, figures or {})
-            return await self._quarantine(name, digest, judgement, signature), manifest
+            fact = await self._quarantine(name, digest, judgement, signature)
+            await self._shown(digest)
+            return fact, manifest
 
     async def approve(self, name: str, version: int) -> tuple[ModelFact, Manifest]:
         """Let a model predict; returns when it does, here.
@@ -172,6 +176,13 @@ class Exchange:
         if not data:
             raise InvalidArgument("no bytes came: send the .onnx file in chunks of at most 1 MiB")
         return bytes(data)
+
+    async def _shown(self, digest: str) -> None:
+        """Wait until the model is listed: the next import is judged by what is known then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SHOWN_S):
+                while self._registry.manifest(digest) is None:
+                    await asyncio.sleep(_LOOK_S)
 
     async def _put_card(self, digest: str, card: str, figures: Mapping[str, bytes]) -> None:
         prefix = card_prefix(digest)

@@ -45,6 +45,7 @@ from exchangeai.metrics import Estimate as Estimate
 from exchangeai.metrics import TestReport as TestReport
 from exchangeai.recording import MILLIVOLT
 from exchangeai.rpc.convert import measurements_from_proto
+from exchangeai.rpc.serving import conformal_from_proto
 from exchangeai.v1 import (
     inference_service_pb2,
     inference_service_pb2_grpc,
@@ -213,6 +214,7 @@ class Gateway:
                     value=f.value if f.HasField("value") else None,
                     low=f.low if f.HasField("low") else None,
                     high=f.high if f.HasField("high") else None,
+                    conformal=conformal_from_proto(f.conformal),
                 )
                 for f in answer.findings
             ),
@@ -222,6 +224,10 @@ class Gateway:
             input_digest=origin.input_digest,
             request_id=origin.request_id,
             code_version=origin.code_version,
+            refusals=tuple(x.text for x in answer.refusals),
+            notes=tuple(answer.notes),
+            ood_percentile=answer.ood.percentile if answer.HasField("ood") else None,
+            ood_outside=answer.ood.outside,
         )
 
     def build_dataset(self, order: DatasetOrder) -> DatasetFact:

@@ -58,9 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return getattr(training_command, options.command)(options)
     if options.command == "models":
-        from exchangeai import model_command
-
-        return _list_models() if options.action == "list" else model_command.models(options)
+        return _list_models() if options.action == "list" else _exchange_models(options)
     if options.command == "up":
         # Found by name, so that the kernel does not import the services.
         local = importlib.import_module("services.local")
@@ -122,6 +120,15 @@ def _add_reading_options(parser: Any) -> None:
     parser.add_argument("--unit-multiple", type=float, default=1.0, help="the samples count so many units")
     parser.add_argument("--leads", default="", help="lead names in the file's order, with commas: I,II,V1")
     parser.add_argument("--strict", action="store_true", help="refuse truncated files, wrong checksums")
+
+
+def _exchange_models(options: argparse.Namespace) -> int:
+    try:
+        from exchangeai import model_command
+    except ModuleNotFoundError as e:
+        print(f"exchangeai models: {e.name} is missing; install exchangeai[inference]", file=sys.stderr)
+        return 2
+    return model_command.models(options)
 
 
 def _list_models() -> int:

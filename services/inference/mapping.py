@@ -90,7 +90,12 @@ def published_mapping(model: onnx.ModelProto) -> Mapping:
     `standardizer` None, `minMax` or `meanStd` over the whole record, `scale` milliVolt or mikroVolt. That
     platform subtracts a moving median of 2 s and puts a softmax behind the model. Raises ContractViolation.
     """
-    metadata = {x.key: x.value for x in model.metadata_props}
+    metadata: dict[str, str] = {}
+    for entry in model.metadata_props:
+        if metadata.setdefault(entry.key, entry.value) != entry.value:
+            raise ContractViolation(
+                f"the model's metadata say two things of {entry.key[:40]!r}; write a mapping file"
+            )
     keys = metadata.get("target_keys")
     if keys is None:
         raise ContractViolation(

@@ -65,8 +65,10 @@ def wrap(data: bytes, mapping: Mapping | None, name: str) -> bytes:
         opset = next(x.version for x in foreign.opset_import if x.domain in ("", "ai.onnx"))
         if opset < MIN_OPSET:
             raise ContractViolation(f"the model is of opset {opset}; export it with {MIN_OPSET} or later")
-        onnx.checker.check_model(foreign, full_check=True)  # pyright: ignore[reportUnknownMemberType]
         mapping = mapping or published_mapping(foreign)
+        # Read by now, and twice the same in files that the published platform ships, which is not valid.
+        del foreign.metadata_props[:]
+        onnx.checker.check_model(foreign, full_check=True)  # pyright: ignore[reportUnknownMemberType]
         mapping = replace(mapping, name=mapping.name or name)
         model = _joined(foreign, mapping, opset)
     except UnicodeError as e:

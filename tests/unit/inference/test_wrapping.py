@@ -253,6 +253,16 @@ def test_metadata_that_do_not_say_enough(metadata: dict[str, str], says: str) ->
         wrap(foreign_model(metadata=metadata).SerializeToString(), None, "theirs")
 
 
+def test_metadata_said_twice_count_once_and_contradictions_are_refused() -> None:
+    """The pretrained model that the published platform ships has an entry twice."""
+    model = foreign_model(metadata=PUBLISHED)
+    model.metadata_props.add(key="target_keys", value=PUBLISHED["target_keys"])
+    assert wrap(model.SerializeToString(), None, "theirs")
+    model.metadata_props.add(key="target_keys", value="['NORM', 'HYP', 'MI', 'STTC']")
+    with pytest.raises(ContractViolation, match="two things of 'target_keys'"):
+        wrap(model.SerializeToString(), None, "theirs")
+
+
 def test_what_cannot_be_wrapped_says_why() -> None:
     def refused(model: onnx.ModelProto, says: str, **fields: Any) -> None:
         with pytest.raises(ContractViolation, match=says):

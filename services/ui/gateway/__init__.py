@@ -20,16 +20,7 @@ from exchangeai.facts import (
     Epoch as Epoch,
 )
 from exchangeai.facts import (
-    JoinReport as JoinReport,
-)
-from exchangeai.facts import (
     PartSummary as PartSummary,
-)
-from exchangeai.facts import (
-    ReportKind as ReportKind,
-)
-from exchangeai.facts import (
-    RowProblem as RowProblem,
 )
 from exchangeai.facts import (
     RunState as RunState,
@@ -37,6 +28,9 @@ from exchangeai.facts import (
 from exchangeai.facts import (
     Task as Task,
 )
+from exchangeai.join_report import JoinReport as JoinReport
+from exchangeai.join_report import ReportKind as ReportKind
+from exchangeai.join_report import RowProblem as RowProblem
 from exchangeai.measurements import LeadQuality as LeadQuality
 from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import grpc
+
 from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.findings import (
     ConformalVerdict,
@@ -17,7 +19,7 @@ from exchangeai.findings import (
 )
 from exchangeai.results import Result
 from exchangeai.rpc.convert import quality_to_proto, timestamp
-from exchangeai.rpc.errors import status_of
+from exchangeai.rpc.errors import INTERNAL_MESSAGE, status_of
 from exchangeai.v1 import inference_service_pb2, prediction_pb2
 
 _REFUSAL = {
@@ -95,6 +97,12 @@ def error_to_proto(error: ExchangeaiError) -> inference_service_pb2.CallError:
     """Why one request of several has no answer, by the one table of errors."""
     code: int = status_of(error).value[0]
     return inference_service_pb2.CallError(code=code, reason=type(error).__name__, message=str(error))
+
+
+def defect_to_proto() -> inference_service_pb2.CallError:
+    """In place of an answer, when what went wrong is in the log and not for the caller."""
+    code: int = grpc.StatusCode.INTERNAL.value[0]
+    return inference_service_pb2.CallError(code=code, reason="Internal", message=INTERNAL_MESSAGE)
 
 
 def conformal_from_proto(verdict: int) -> ConformalVerdict | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from exchangeai.model_file import INTENDED_USE
 from exchangeai.rpc.convert import model_to_proto, read_options_from_proto
 from exchangeai.rpc.interceptor import check
 from exchangeai.rpc.serving import (
+    defect_to_proto,
     error_to_proto,
     format_from_proto,
     prediction_to_proto,
@@ -31,6 +33,8 @@ from services.inference.results import ResultsLog, Wanted
 from services.inference.sessions import RUNTIME_VERSION
 from services.inference.sources import Sources
 from services.inference.streams import in_order
+
+log = logging.getLogger(__name__)
 
 AT_WORK = 8
 """Requests of one batch or stream that are worked on at once."""
@@ -153,6 +157,10 @@ class InferenceServicer(InferenceServiceServicer):
             return pb.Outcome(response=await self._answer(request, deadline, caller))
         except ExchangeaiError as e:
             return pb.Outcome(error=error_to_proto(e))
+        except Exception:
+            # As the interceptor does for a call of its own; the other requests are not at fault.
+            log.exception("one request of several failed")
+            return pb.Outcome(error=defect_to_proto())
 
     async def _answer(self, request: pb.PredictRequest, deadline: float, caller: str) -> pb.PredictResponse:
         stored = request.WhichOneof("ecg") == "recording_id"

@@ -63,7 +63,10 @@ def able() -> Able:
     session = Session(MODEL.read_bytes(), threads=1)
     fresh, unseen = np.stack(held["test"][:140]), np.stack(held["test"][140:])
     bare = Able(session, None, unseen)  # type: ignore[arg-type]
-    fitted = novelty.fit(bare.embeddings(np.stack(held["train"])), bare.embeddings(fresh))
+    known = np.stack(held["train"])
+    orders = novelty.lead_orders(np.arange(len(known)))
+    exchanged = known[np.arange(len(known))[:, None], orders]
+    fitted = novelty.fit(bare.embeddings(known), bare.embeddings(exchanged), bare.embeddings(fresh))
     assert fitted is not None
     return replace(bare, detector=fitted)
 
@@ -78,17 +81,16 @@ def test_real_ecgs_are_like_and_what_is_no_ecg_is_not(able: Able) -> None:
     assert able.outside(np.stack([x.samples[:5000] for x in real_ecg()[0].leads])[None]) == 0
     assert able.outside(noise) >= 0.9
     assert able.outside(sines) >= 0.9
-    assert able.outside(np.zeros((1, 12, 5000))) == 1
-    assert able.outside(10 * able.unseen[:12]) >= 0.9  # a wrong unit
+    assert able.outside(10 * able.unseen[:12]) >= 0.75  # a wrong unit
 
 
-def test_exchanged_leads_are_further_away_than_the_same_ecg_as_it_was(able: Able) -> None:
-    """A network that saw lead loss and noise keeps most of what it knows: few are beyond the limit."""
+def test_leads_in_random_order_are_mostly_found_out(able: Able) -> None:
     random = np.random.default_rng(1)
     scorer = Scorer(able.detector)
     scrambled = np.stack([x[random.permutation(12)] for x in able.unseen])
     was, now = (np.array([scorer.score(x) for x in able.embeddings(w)]) for w in (able.unseen, scrambled))
-    assert (now > was).mean() >= 0.8
+    assert (now > was).mean() >= 0.95
+    assert (now > able.detector.limit).mean() >= 0.55
 
 
 def _drawn(count: int, size: int, seed: int) -> npt.NDArray[np.float64]:
@@ -96,17 +98,21 @@ def _drawn(count: int, size: int, seed: int) -> npt.NDArray[np.float64]:
     return random.normal(0, 1, (count, size)) * np.linspace(2, 0.2, size)
 
 
+def _fit(training: npt.NDArray[np.float64], validation: npt.NDArray[np.float64]) -> Detector | None:
+    return novelty.fit(training, training + 1.0, validation)
+
+
 def test_few_windows_make_no_detector_and_some_make_a_small_one() -> None:
-    assert novelty.fit(_drawn(19, 8, 0), _drawn(50, 8, 1)) is None
-    assert novelty.fit(_drawn(50, 8, 0), _drawn(19, 8, 1)) is None
-    fitted = novelty.fit(_drawn(50, 8, 0), _drawn(50, 8, 1))
+    assert _fit(_drawn(19, 8, 0), _drawn(50, 8, 1)) is None
+    assert _fit(_drawn(50, 8, 0), _drawn(19, 8, 1)) is None
+    fitted = _fit(_drawn(50, 8, 0), _drawn(50, 8, 1))
     assert fitted is not None
     assert len(fitted.deviations) == 5
     assert fitted.limit == pytest.approx(fitted.scores[-1])
 
 
 def test_of_their_like_one_in_two_hundred_is_called_unlike() -> None:
-    fitted = novelty.fit(_drawn(2000, 16, 0), _drawn(4000, 16, 1))
+    fitted = _fit(_drawn(2000, 16, 0), _drawn(4000, 16, 1))
     assert fitted is not None
     scorer = Scorer(fitted)
     found = [scorer.judge(scorer.score(x)) for x in _drawn(4000, 16, 2)]
@@ -119,7 +125,7 @@ def test_features_that_never_moved_do_not_make_everything_unlike() -> None:
     def still(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.concatenate([x, np.zeros((len(x), 4))], axis=1)
 
-    fitted = novelty.fit(still(_drawn(400, 8, 0)), still(_drawn(400, 8, 1)))
+    fitted = _fit(still(_drawn(400, 8, 0)), still(_drawn(400, 8, 1)))
     assert fitted is not None
     scorer = Scorer(fitted)
     assert np.mean([scorer.judge(scorer.score(x)).outside for x in still(_drawn(400, 8, 2))]) < 0.02
@@ -136,11 +142,14 @@ def test_features_that_never_moved_do_not_make_everything_unlike() -> None:
         {"remainder_deviation": float("inf")},
         {"scores": (3.0, 2.0)},
         {"features": 10**9},
+        {"contrast": "AAAA"},
+        {"distance_scale": (1.0, 1.0)},
+        {"contrast_scale": (0.0, float("nan"))},
         {"limit": float("nan")},
     ],
 )
 def test_a_detector_that_cannot_be_is_refused_with_its_model(change: dict[str, object]) -> None:
-    fitted = novelty.fit(_drawn(50, 8, 0), _drawn(50, 8, 1))
+    fitted = _fit(_drawn(50, 8, 0), _drawn(50, 8, 1))
     assert fitted is not None
     graph = tiny_graph()
     manifest = replace(tiny_manifest(graph), novelty=fitted)

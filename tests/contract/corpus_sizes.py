@@ -15,25 +15,25 @@ def constant_of_shape_bomb(model: onnx.ModelProto) -> None:
     made_of(model, helper.make_node("ConstantOfShape", ["shape"], ["huge"]))
 
 
-@case("elements for one ECG")
+@case("elements for 1 ECG")
 def expand_bomb(model: onnx.ModelProto) -> None:
     constant(model, "shape", [100_000, 1, 12, 5000])
     made_of(model, helper.make_node("Expand", ["ecg", "shape"], ["huge"]))
 
 
-@case("elements for one ECG")
+@case("elements for 1 ECG")
 def tile_bomb(model: onnx.ModelProto) -> None:
     constant(model, "repeats", [1, 1000, 1000])
     made_of(model, helper.make_node("Tile", ["ecg", "repeats"], ["huge"]))
 
 
-@case("elements for one ECG")
+@case("elements for 1 ECG")
 def resize_bomb(model: onnx.ModelProto) -> None:
     constant(model, "scales", [1, 1, 100_000], np.float32)
     made_of(model, helper.make_node("Resize", ["ecg", "", "scales"], ["huge"], mode="nearest"))
 
 
-@case("elements for one ECG")
+@case("elements for 1 ECG")
 def range_bomb(model: onnx.ModelProto) -> None:
     for name, value in (("begin", 0), ("end", 2**40), ("step", 1)):
         constant(model, name, value)
@@ -44,13 +44,13 @@ def range_bomb(model: onnx.ModelProto) -> None:
     )
 
 
-@case("elements for one ECG")
+@case("elements for 1 ECG")
 def pad_bomb(model: onnx.ModelProto) -> None:
     constant(model, "pads", [0, 0, 0, 0, 0, 2**36])
     made_of(model, helper.make_node("Pad", ["ecg", "pads"], ["huge"]))
 
 
-@case("elements for one ECG")
+@case("elements for 1 ECG")
 def outer_product_bomb(model: onnx.ModelProto) -> None:
     constant(model, "column", [0, 60_000, 1])
     constant(model, "row", [0, 1, 60_000])
@@ -62,7 +62,7 @@ def outer_product_bomb(model: onnx.ModelProto) -> None:
     )
 
 
-@case("more memory")
+@case("68719476736 elements")
 def bomb_computed_in_the_graph(model: onnx.ModelProto) -> None:
     """Its size stands nowhere in the file: constants are multiplied until it is 2^36."""
     constant(model, "part", [2**18])
@@ -73,7 +73,7 @@ def bomb_computed_in_the_graph(model: onnx.ModelProto) -> None:
     )
 
 
-@case("more memory")
+@case("68719476736 elements")
 def bomb_computed_from_the_shape(model: onnx.ModelProto) -> None:
     """Not to be folded when the model is loaded, because it depends on the batch."""
     constant(model, "part", [2**18])
@@ -84,6 +84,21 @@ def bomb_computed_from_the_shape(model: onnx.ModelProto) -> None:
         helper.make_node("Gather", ["sizes", "axis"], ["batch"]),
         helper.make_node("Mul", ["part", "batch"], ["rows"]),
         helper.make_node("Mul", ["part", "rows"], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["huge"]),
+    )
+
+
+@case("elements for 64 ECG")
+def bomb_that_grows_with_the_square_of_the_batch(model: onnx.ModelProto) -> None:
+    """A GiB at most for a batch of three, as vetting tries it."""
+    constant(model, "part", [2**25])
+    constant(model, "axis", [0])
+    made_of(
+        model,
+        helper.make_node("Shape", ["ecg"], ["sizes"]),
+        helper.make_node("Gather", ["sizes", "axis"], ["batch"]),
+        helper.make_node("Mul", ["batch", "batch"], ["square"]),
+        helper.make_node("Mul", ["part", "square"], ["shape"]),
         helper.make_node("ConstantOfShape", ["shape"], ["huge"]),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -11,16 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exchangeai.bus import Bus, FactIndex, Facts
-from exchangeai.errors import Conflict, InvalidArgument, NotFound, ReaderCrashed, TooLarge
+from exchangeai.errors import Conflict, InvalidArgument, NotFound, NotReady, ReaderCrashed, TooLarge
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
 from exchangeai.facts import ModelFact, ModelState, SignatureVerdict
 from exchangeai.model_file import CARD_FILE, Manifest, card_prefix, model_digest, object_key
 from exchangeai.model_parcel import check_card
-from exchangeai.signatures import Judgement, judge, read_trusted_keys
+from exchangeai.signatures import Judgement, TrustedKey, judge, read_trusted_keys
 from exchangeai.store import ObjectStore
 from services.inference.admission import admit
 from services.inference.registry import Registry
 from services.inference.vetting import read_verdict, refusal
+
+log = logging.getLogger(__name__)
 
 CHUNK = 1024 * 1024
 """Bytes in one message of an export."""
@@ -101,8 +104,7 @@ class Exchange:
             check_card(card, figures or {})
             data = await self._receive(chunks)
             digest = model_digest(data)
-            keys = await asyncio.to_thread(read_trusted_keys, self._trust.keys)
-            judgement = judge(signature, digest, keys)
+            judgement = judge(signature, digest, await self._trusted_keys())
             # Before the vetting, which costs: what will not be let in need not run.
             self._version(name, digest, judgement)
             manifest = await self._vetted(data)
@@ -176,6 +178,17 @@ class Exchange:
         if not data:
             raise InvalidArgument("no bytes came: send the .onnx file in chunks of at most 1 MiB")
         return bytes(data)
+
+    async def _trusted_keys(self) -> tuple[TrustedKey, ...]:
+        try:
+            return await asyncio.to_thread(read_trusted_keys, self._trust.keys)
+        except (NotFound, InvalidArgument) as e:
+            # The reason names files of this server, which are no business of a caller.
+            log.error("the trust list cannot be read", extra={"fields": {"reason": str(e)}})
+            raise NotReady(
+                "the trust list of this site cannot be read, so nothing can be imported; its operator finds "
+                "the reason in the log"
+            ) from e
 
     async def _shown(self, digest: str) -> None:
         """Wait until the model is listed: the next import is judged by what is known then."""

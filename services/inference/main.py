@@ -20,6 +20,7 @@ from exchangeai.inference.grpc_service_pb2_grpc import (
 )
 from exchangeai.rpc import Server
 from exchangeai.sandbox import Sandbox
+from exchangeai.signatures import read_trusted_keys
 from exchangeai.store import open_store
 from exchangeai.v1.inference_service_pb2_grpc import (
     add_InferenceServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
@@ -83,6 +84,8 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         batcher = stack.enter_context(Batcher(threads, max_waiting=config.max_waiting))
         sources, predictor = Sources(bus, store, reader.read, pool), Predictor(batcher)
         keys = Path(config.trusted_keys) if config.trusted_keys else None
+        # A list that cannot be read is told now, not at the first import.
+        read_trusted_keys(keys)
         trust = Trust(keys=keys, require_signature=config.require_signature)
         limit = config.max_model_bytes
         exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=limit, trust=trust)

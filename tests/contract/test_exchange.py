@@ -22,11 +22,17 @@ from exchangeai.errors import ContractViolation, TooLarge, Unavailable
 from exchangeai.facts import SignatureVerdict
 from exchangeai.model_file import model_digest, write_manifest
 from exchangeai.model_parcel import Parcel, read_parcel
+from exchangeai.rpc import invoke, open_channel
 from exchangeai.rpc.models import Models, open_models
 from exchangeai.signatures import sign
+from exchangeai.synthetic import synthetic_window
 from exchangeai.testing.models import tiny_graph, tiny_manifest, tiny_model
+from exchangeai.v1 import inference_service_pb2 as pb
+from exchangeai.v1.inference_service_pb2_grpc import InferenceServiceStub
 from services.inference.main import Config, run
+from services.inference.sessions import Session
 from tests.contract.service_thread import running_service
+from tests.unit.inference.foreign_models import foreign_model
 
 OURS, THEIRS = (ECC.generate(curve="P-256") for _ in range(2))
 CARD = "# A model\n\n![](classes.svg)\n"
@@ -190,6 +196,30 @@ def test_the_command_goes_all_the_way(
     model.write_bytes(b"\x80\x04.")
     assert main(["models", "verify", str(model)]) == 1
     assert main(["models", "verify", str(tmp_path / "nowhere.onnx")]) == 2
+
+
+def test_a_foreign_model_is_wrapped_imported_approved_and_answers(address: str, tmp_path: Path) -> None:
+    keys = {"target_keys": "['CD', 'HYP', 'MI', 'STTC']", "standardizer": "None", "scale": "mikroVolt"}
+    foreign, wrapped = tmp_path / "foreign.onnx", tmp_path / "Their Model.onnx"
+    foreign.write_bytes(foreign_model(metadata=keys).SerializeToString())
+    assert main(["models", "wrap", str(foreign), "--out", str(wrapped)]) == 0
+    assert main(["models", "verify", str(wrapped)]) == 0
+    assert main(["models", "import", str(wrapped), "--to", address]) == 0
+    window = synthetic_window(5)
+    expected = Session(wrapped.read_bytes(), threads=1).run(window[None])["probabilities"][0]
+    with open_channel(address) as channel:
+        stub: Any = InferenceServiceStub(channel)
+        invoke(stub.ApproveModel, pb.ApproveModelRequest(name="their-model", version=1), timeout_s=30)
+        tensor = pb.EcgTensor(shape=[1, 12, 5000], values_mv=window.tobytes())
+        request = pb.PredictRequest(
+            model_name="their-model", tensor=tensor, include_saliency=True, include_embedding=True
+        )
+        answer = invoke(stub.Predict, request, timeout_s=30)
+    assert [x.name for x in answer.findings] == ["CD", "HYP", "MI", "STTC"]
+    assert [x.probability for x in answer.findings] == pytest.approx(expected, abs=1e-6)
+    assert {"the model gives no saliency", "the model gives no embedding"} <= set(answer.notes)
+    foreign.write_bytes(foreign_model(metadata={"target_keys": "open('x', 'w')"}).SerializeToString())
+    assert main(["models", "wrap", str(foreign), "--out", str(wrapped)]) == 1
 
 
 def test_by_way_of_a_bucket(

@@ -46,6 +46,8 @@ from services.inference.results import ResultsLog
 from services.trainer.evaluation import novelty
 from tests.contract.inference_process import Running, running_inference
 
+DELIVERED = Path(__file__).parents[2] / "models" / "ptbxl_superdiagnostic" / "model.onnx"
+
 
 @pytest.fixture(scope="module")
 def service(bus_config: BusConfig, store_config: StoreConfig) -> Iterator[Running]:
@@ -287,30 +289,49 @@ def test_a_stream_answers_before_its_sender_is_done(stub: Any, model: ModelFact)
     assert [x.id for x in answers] == ["second"]
 
 
-def test_the_same_input_gives_the_same_bytes_whatever_else_is_asked(
-    service: Running, stub: Any, model: ModelFact
+def test_the_same_input_gives_the_same_bytes_whatever_else_is_asked(stub: Any, model: ModelFact) -> None:
+    assert len(_answers_under_load(stub, "strict", 50)) == 1
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(400)
+def test_a_delivered_model_gives_the_same_bytes_whatever_else_is_asked(
+    bus_config: BusConfig, store_config: StoreConfig
 ) -> None:
-    request = _request(include_embedding=True, include_saliency=True)
+    with running_inference(bus_config, store_config, max_model_bytes=1 << 24) as running:
+        running.publish(DELIVERED.read_bytes(), "delivered")
+        stub = InferenceServiceStub(running.channel)
+        invoke(stub.Predict, _request(model_name="delivered"), timeout_s=60)
+        assert len(_answers_under_load(stub, "delivered", 100)) == 1
+
+
+def _answers_under_load(stub: Any, name: str, times: int) -> set[bytes]:
+    """What is answered on one ECG, but for the request's id, while five others ask for other ECGs."""
+    request = _request(model_name=name, include_embedding=True, include_saliency=True)
     stop = threading.Event()
 
     def others(seed: int) -> int:
         done = 0
         while not stop.is_set():
             ecgs = np.stack([synthetic_window(seed + done + i) for i in range(1 + done % 3)])
-            invoke(stub.Predict, _request(tensor=_tensor(ecgs)))
+            # With the same outputs as those of the others, so that they join its batches.
+            also = {"include_embedding": True, "include_saliency": True} if done % 2 else {}
+            invoke(stub.Predict, _request(model_name=name, tensor=_tensor(ecgs), **also), timeout_s=60)
             done += 1
         return done
 
-    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+    found = set[bytes]()
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
         neighbours = [pool.submit(others, 100 * i) for i in range(5)]
-        found = set[bytes]()
-        for _ in range(50):
-            answer = invoke(stub.Predict, request, timeout_s=30)
-            answer.provenance.request_id = ""
-            found.add(answer.SerializeToString(deterministic=True))
-        stop.set()
+        try:
+            for _ in range(times):
+                answer = invoke(stub.Predict, request, timeout_s=60)
+                answer.provenance.request_id = ""
+                found.add(answer.SerializeToString(deterministic=True))
+        finally:
+            stop.set()
         assert all(x.result() for x in neighbours)
-    assert len(found) == 1
+    return found
 
 
 def test_results_are_kept_once_listed_in_pages_and_exported(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import logging
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from exchangeai import __version__, training_arguments
+from exchangeai import __version__, model_arguments, result_command, training_arguments
 from exchangeai.plugins import names_in
 
 SERVICES = ("ingest", "preprocess", "trainer", "inference", "ui")
@@ -31,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_file_commands(commands)
     _add_import_command(commands)
     _add_labels_command(commands)
+    result_command.add_results(commands)
     training_arguments.add_finetune(commands)
     training_arguments.add_compare(commands)
     training_arguments.add_runs(commands)
-    models = commands.add_parser("models", help="tell which architectures can be trained")
-    models.add_argument("action", choices=("list",), help="key, parameters, GFLOPs a window, and the paper")
+    model_arguments.add_models(commands)
     options = parser.parse_args(arguments)
     if options.command in ("inspect", "convert"):
         from exchangeai import file_commands
@@ -51,12 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from exchangeai.label_commands import labels
 
         return labels(options)
+    if options.command == "results":
+        return result_command.results(options)
     if options.command in ("finetune", "compare", "runs"):
         from exchangeai import training_command
 
         return getattr(training_command, options.command)(options)
     if options.command == "models":
-        return _list_models()
+        return _list_models() if options.action == "list" else _exchange_models(options)
     if options.command == "up":
         # Found by name, so that the kernel does not import the services.
         local = importlib.import_module("services.local")
@@ -120,6 +123,15 @@ def _add_reading_options(parser: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="refuse truncated files, wrong checksums")
 
 
+def _exchange_models(options: argparse.Namespace) -> int:
+    try:
+        from exchangeai import model_command
+    except ModuleNotFoundError as e:
+        print(f"exchangeai models: {e.name} is missing; install exchangeai[inference]", file=sys.stderr)
+        return 2
+    return model_command.models(options)
+
+
 def _list_models() -> int:
     try:
         print(importlib.import_module("services.trainer.architectures").table())
@@ -145,6 +157,9 @@ def _serve(name: str) -> int:
     log.info("starting", extra={"fields": {"config": masked(config), "version": __version__}})
 
     def announce(port: int) -> None:
+        # What is there now stays; for the collector to look through it costs calls an eighth of their time.
+        gc.collect()
+        gc.freeze()
         log.info("listening", extra={"fields": {"port": port}})
 
     return launch(lambda stop: service.run(config, stop, announce))

@@ -9,6 +9,7 @@ from exchangeai.facts import (
     ModelFact,
     PreprocessedFact,
     RecordingFact,
+    ResultFact,
     RunFact,
     SignalFact,
     TestLooksFact,
@@ -24,4 +25,5 @@ BUCKETS: dict[type, str] = {
     RunFact: "runs",
     ComparisonFact: "comparisons",
     ModelFact: "models",
+    ResultFact: "results",
 }

@@ -129,6 +129,19 @@ class Manifest:
     extra: dict[str, str] = field(default_factory=dict[str, str])
 
 
+ABSENT_KEY = "absent_outputs"
+"""Of the manifest's `extra`: names of outputs, with commas, that have no elements because the model makes
+none of them."""
+
+
+def absent_outputs(manifest: Manifest) -> frozenset[str]:
+    """Outputs that the graph has for the contract's sake alone: they are empty and mean nothing.
+
+    A wrapped model of others may have no embedding and no saliency; empty ones mislead nobody.
+    """
+    return frozenset(x for x in manifest.extra.get(ABSENT_KEY, "").split(",") if x)
+
+
 def model_digest(data: bytes) -> str:
     """SHA-256, hex, of the file."""
     return hashlib.sha256(data).hexdigest()

@@ -156,7 +156,7 @@ def _triton_environment(threads: int) -> Callable[[Place], dict[str, str]]:
     def environment(place: Place) -> dict[str, str]:
         home = _triton_home(place)
         site = home.parents[1]
-        libraries = ":".join(str(x) for x in (home / "external_libs", home / "lib", home / "bin"))
+        libraries = ":".join(str(x) for x in (home / "external_libs", site / "nvidia_pytriton.libs"))
         return {
             "THREADS": str(threads),
             "LD_LIBRARY_PATH": libraries,
@@ -219,7 +219,7 @@ def running(kind: Kind, model: Path, folder: Path, peers: Path | None) -> Iterat
             )
         stack.callback(_end, process)
         until_s = time.monotonic() + START_S
-        while not _open(place.port):
+        while not _open(place.port):  # Triton's opens when its model is loaded
             if process.poll() is not None or time.monotonic() > until_s:
                 raise RuntimeError((folder / "log").read_text(errors="replace")[-2000:])
             time.sleep(0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -16,6 +16,7 @@ from nats.js.kv import KeyValue
 
 from exchangeai.bus.errors import patiently, translated
 from exchangeai.bus.follow import Batch, Position, follow_bucket
+from exchangeai.bus.matching import matching
 from exchangeai.errors import Conflict, NotFound, Unavailable
 
 T = TypeVar("T")
@@ -125,6 +126,11 @@ class Facts(Generic[T]):
     async def all(self) -> dict[str, T]:
         """All facts by key, in the order in which they were last changed."""
         return {key: self._decode(data) for key, data in (await self._present()).items()}
+
+    async def matching(self, patterns: Sequence[str], *, after: int = 0, most: int) -> list[Fact[T]]:
+        """A page of the facts that match; see `exchangeai.bus.matching`."""
+        found = await patiently(lambda: matching(self._js, self._name, patterns, after=after, most=most))
+        return [Fact(key=x.key, value=self._decode(x.data), revision=x.revision) for x in found]
 
     async def each(self, take: Callable[[str, bytes | None], None]) -> None:
         """Hand on every fact undecoded, in the order in which they were last changed, and hold none.

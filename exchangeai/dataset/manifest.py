@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from exchangeai.errors import ContractViolation
-from exchangeai.facts import JoinReport, Task
+from exchangeai.facts import Task
+from exchangeai.join_report import JoinReport
 
 MANIFEST_VERSION = 1
 PARTS = ("train", "validation", "test")

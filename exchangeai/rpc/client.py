@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -33,17 +34,24 @@ _SERVICE_CONFIG = json.dumps(
 )
 
 
-def open_channel(address: str, *, max_receive_bytes: int = 64 * MIB) -> grpc.Channel:
-    """A channel to `host:port`; it connects when first used and again when the connection is lost."""
-    return grpc.insecure_channel(
-        address,
-        options=[
-            ("grpc.service_config", _SERVICE_CONFIG),
-            ("grpc.max_receive_message_length", max_receive_bytes),
-            ("grpc.max_send_message_length", 64 * MIB),
-            ("grpc.max_reconnect_backoff_ms", 2000),
-        ],
-    )
+def open_channel(
+    address: str, *, max_receive_bytes: int = 64 * MIB, tls: bool = False, ca_file: str = ""
+) -> grpc.Channel:
+    """A channel to `host:port`; it connects when first used and again when the connection is lost.
+
+    With `tls` the server must show a certificate for this host from the authority in `ca_file` (PEM), or
+    from one that the system knows.
+    """
+    options: list[tuple[str, str | int]] = [
+        ("grpc.service_config", _SERVICE_CONFIG),
+        ("grpc.max_receive_message_length", max_receive_bytes),
+        ("grpc.max_send_message_length", 64 * MIB),
+        ("grpc.max_reconnect_backoff_ms", 2000),
+    ]
+    if not tls:
+        return grpc.insecure_channel(address, options=options)
+    authority = Path(ca_file).read_bytes() if ca_file else None
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority), options=options)
 
 
 def invoke(method: Any, request: Any, *, timeout_s: float = 10) -> Any:

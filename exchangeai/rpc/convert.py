@@ -17,11 +17,11 @@ from exchangeai.facts import (
     ModelState,
     PreprocessedFact,
     RecordingFact,
-    ReportKind,
     SignatureVerdict,
     Task,
 )
 from exchangeai.formats import ReadOptions, Unit
+from exchangeai.join_report import ReportKind
 from exchangeai.measurements import Measurements, Quality, Verdict
 from exchangeai.metrics import TestReport
 from exchangeai.recording import Patient, Sex

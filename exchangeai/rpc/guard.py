@@ -76,11 +76,13 @@ class _Calls:
 
     def __init__(self, method: str) -> None:
         self._method = method
+        # The Open Inference Protocol states no bounds in its messages; to look for some costs time.
+        self._check = _unbounded if method.startswith(OPEN_INFERENCE) else check
 
     def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def behaviour(request: Message, context: Context) -> Any:
             async with _Guard(self._method, context) as guard:
-                check(request)
+                self._check(request)
                 return await guard.within_deadline(inner(request, context))
 
         return behaviour
@@ -88,14 +90,14 @@ class _Calls:
     def stream_in(self, inner: Callable[[AsyncIterator[Any], Context], Awaitable[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
             async with _Guard(self._method, context) as guard:
-                return await guard.within_deadline(inner(_checked(requests), context))
+                return await guard.within_deadline(inner(_checked(requests, self._check), context))
 
         return behaviour
 
     def stream_out(self, inner: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
         async def behaviour(request: Message, context: Context) -> AsyncIterator[Any]:
             async with _Guard(self._method, context):
-                check(request)
+                self._check(request)
                 async for response in inner(request, context):
                     yield response
 
@@ -104,7 +106,7 @@ class _Calls:
     def stream_both(self, inner: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Any]:
             async with _Guard(self._method, context):
-                async for response in inner(_checked(requests), context):
+                async for response in inner(_checked(requests, self._check), context):
                     yield response
 
         return behaviour
@@ -183,7 +185,13 @@ def check(request: Message) -> None:
         raise InvalidArgument(f"the request breaks its contract: {e}") from None
 
 
-async def _checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+def _unbounded(request: Message) -> None:
+    pass
+
+
+async def _checked(
+    requests: AsyncIterator[Message], holds: Callable[[Message], None]
+) -> AsyncIterator[Message]:
     async for request in requests:
-        check(request)
+        holds(request)
         yield request

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exchangeai.errors import ExchangeaiError
+import grpc
+
+from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.findings import (
     ConformalVerdict,
     Finding,
@@ -15,8 +17,9 @@ from exchangeai.findings import (
     Saliency,
     WindowFindings,
 )
-from exchangeai.rpc.convert import quality_to_proto
-from exchangeai.rpc.errors import status_of
+from exchangeai.results import Result
+from exchangeai.rpc.convert import quality_to_proto, timestamp
+from exchangeai.rpc.errors import INTERNAL_MESSAGE, status_of
 from exchangeai.v1 import inference_service_pb2, prediction_pb2
 
 _REFUSAL = {
@@ -33,6 +36,13 @@ _CONFORMAL = {
     ConformalVerdict.IN_SET: prediction_pb2.CONFORMAL_VERDICT_IN_SET,
     ConformalVerdict.NOT_IN_SET: prediction_pb2.CONFORMAL_VERDICT_NOT_IN_SET,
 }
+_FORMATS: dict[inference_service_pb2.ResultFormat, str] = {
+    inference_service_pb2.RESULT_FORMAT_CSV: "csv",
+    inference_service_pb2.RESULT_FORMAT_PARQUET: "parquet",
+    inference_service_pb2.RESULT_FORMAT_FHIR: "fhir",
+    inference_service_pb2.RESULT_FORMAT_DICOM_SR: "dicom_sr",
+}
+"""Plug-ins of `exchangeai.results`."""
 
 
 def prediction_to_proto(
@@ -61,10 +71,38 @@ def prediction_to_proto(
     )
 
 
+def result_to_proto(result: Result) -> inference_service_pb2.Result:
+    """A recorded answer."""
+    return inference_service_pb2.Result(
+        recording_id=result.recording_id,
+        answer=prediction_to_proto(result.prediction, result.provenance),
+        recorded_at=timestamp(result.recorded_at),
+    )
+
+
+def format_from_proto(chosen: int) -> str:
+    """Name of the plug-in that writes a format. Raises InvalidArgument when none is chosen."""
+    for theirs, ours in _FORMATS.items():
+        if theirs == chosen:
+            return ours
+    raise InvalidArgument("the format is not set: choose csv, parquet, fhir or dicom_sr")
+
+
+def format_to_proto(name: str) -> inference_service_pb2.ResultFormat:
+    """The format that a plug-in of this name writes."""
+    return next(theirs for theirs, ours in _FORMATS.items() if ours == name)
+
+
 def error_to_proto(error: ExchangeaiError) -> inference_service_pb2.CallError:
     """Why one request of several has no answer, by the one table of errors."""
     code: int = status_of(error).value[0]
     return inference_service_pb2.CallError(code=code, reason=type(error).__name__, message=str(error))
+
+
+def defect_to_proto() -> inference_service_pb2.CallError:
+    """In place of an answer, when what went wrong is in the log and not for the caller."""
+    code: int = grpc.StatusCode.INTERNAL.value[0]
+    return inference_service_pb2.CallError(code=code, reason="Internal", message=INTERNAL_MESSAGE)
 
 
 def conformal_from_proto(verdict: int) -> ConformalVerdict | None:

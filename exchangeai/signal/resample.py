@@ -125,7 +125,7 @@ def _mirrored(x: Float32, before: int, after: int) -> Float32:
 
 @lru_cache(maxsize=16)
 def _plan(up: int, down: int) -> _Plan:
-    taps, half = _filter(up, down)
+    taps, half = anti_alias(up, down)
     reach = -(-half // up)
     repeats = max(1, OUTPUTS // up)
     outputs = repeats * up
@@ -141,7 +141,8 @@ def _plan(up: int, down: int) -> _Plan:
     return _Plan(inputs=repeats * down, outputs=outputs, reach=reach, parts=tuple(parts))
 
 
-def _filter(up: int, down: int) -> tuple[npt.NDArray[np.float64], int]:
+def anti_alias(up: int, down: int) -> tuple[npt.NDArray[np.float64], int]:
+    """The filter for the factor up / down: (taps at `up` times the input's rate, index of the middle one)."""
     widest = max(up, down)
     half = ZERO_CROSSINGS * widest
     taps = np.asarray(_filters.firwin(2 * half + 1, 1 / widest, window=("kaiser", KAISER_BETA)), np.float64)

@@ -27,7 +27,7 @@ from urllib3.exceptions import HTTPError
 from exchangeai.config import ConfigError, StoreConfig
 from exchangeai.errors import ExchangeaiError, NotFound, Overloaded, PermissionDenied, Unavailable
 
-BUCKETS = ("sources", "recordings", "windows", "datasets", "runs", "models")
+BUCKETS = ("sources", "recordings", "windows", "datasets", "runs", "models", "results")
 """First components of keys. `sources` is for the ingest service alone."""
 
 THREADS = 8

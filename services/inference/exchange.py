@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from exchangeai.bus import Bus, FactIndex, Facts
-from exchangeai.errors import Conflict, ContractViolation, InvalidArgument, NotFound, ReaderCrashed, TooLarge
+from exchangeai.errors import Conflict, InvalidArgument, NotFound, NotReady, ReaderCrashed, TooLarge
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
-from exchangeai.facts import ModelFact, ModelState
+from exchangeai.facts import ModelFact, ModelState, SignatureVerdict
 from exchangeai.model_file import CARD_FILE, Manifest, card_prefix, model_digest, object_key
+from exchangeai.model_parcel import check_card
+from exchangeai.signatures import Judgement, TrustedKey, judge, read_trusted_keys
 from exchangeai.store import ObjectStore
+from services.inference.admission import admit
 from services.inference.registry import Registry
-from services.inference.vetting import read_verdict
+from services.inference.vetting import read_verdict, refusal
+
+log = logging.getLogger(__name__)
 
 CHUNK = 1024 * 1024
 """Bytes in one message of an export."""
+_SHOWN_S, _LOOK_S = 5.0, 0.01
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 def model_key(name: str, version: int) -> str:
     """The key of a model's fact."""
     return f"{name}.{version}"
+
+
+def signature_key(fact: ModelFact) -> str:
+    """Where the store keeps the signature that came with a model."""
+    return f"models/{fact.digest}.{model_key(fact.name, fact.version)}.sig"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Whose signatures count."""
+
+    keys: Path | None = None
+    """Folder of public keys (PEM); read at each import, so that a key may be added or withdrawn."""
+    require_signature: bool = False
+    """Refuse imports that no trusted key has signed."""
 
 
 class Exchange:
@@ -42,6 +66,7 @@ class Exchange:
         vet: Callable[[bytes], Awaitable[bytes]],
         *,
         max_bytes: int,
+        trust: Trust | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._bus = bus
@@ -51,15 +76,24 @@ class Exchange:
         self._registry = registry
         self._vet = vet
         self._max_bytes = max_bytes
+        self._trust = trust or Trust()
         self._clock = clock
         # One import at a time: each may hold max_bytes here and again in the child.
         self._importing = asyncio.Lock()
 
-    async def take_in(self, name: str, chunks: AsyncIterator[bytes]) -> tuple[ModelFact, Manifest]:
-        """Vet a file and store it in quarantine as the next version of that name.
+    async def take_in(
+        self,
+        name: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        signature: bytes = b"",
+        card: str = "",
+        figures: Mapping[str, bytes] | None = None,
+    ) -> tuple[ModelFact, Manifest]:
+        """Vet a file and store it in quarantine, as the version that is signed or the next one of that name.
 
         The same bytes under the same name again give the same answer. Raises InvalidArgument (name),
-        TooLarge, ContractViolation (what is wrong with the file).
+        TooLarge, ContractViolation (what is wrong with the file, its signature or its card).
         """
         if not _NAME.fullmatch(name):
             raise InvalidArgument(
@@ -67,11 +101,18 @@ class Exchange:
                 "and '-', at most 63, a letter or digit first"
             )
         async with self._importing:
+            check_card(card, figures or {})
             data = await self._receive(chunks)
-            manifest = await self._vetted(data)
             digest = model_digest(data)
+            judgement = judge(signature, digest, await self._trusted_keys())
+            # Before the vetting, which costs: what will not be let in need not run.
+            self._version(name, digest, judgement)
+            manifest = await self._vetted(data)
             await self._store.put(object_key(digest), data)
-            return await self._quarantine(name, digest), manifest
+            await self._put_card(digest, card, figures or {})
+            fact = await self._quarantine(name, digest, judgement, signature)
+            await self._shown(digest)
+            return fact, manifest
 
     async def approve(self, name: str, version: int) -> tuple[ModelFact, Manifest]:
         """Let a model predict; returns when it does, here.
@@ -86,6 +127,13 @@ class Exchange:
         await self._bus.publish(event, dedup_id=f"{key}:{fact.digest}")
         await self._index.wait(key, lambda x: x is not None and x.state is ModelState.APPROVED)
         return fact, (await self._registry.choose(name, version)).manifest
+
+    async def signed(self, name: str, version: int = 0) -> tuple[ModelFact, bytes]:
+        """(model, signature that came with it or none); version 0 is the newest. Raises NotFound."""
+        fact = self._fact(name, version)
+        key = signature_key(fact)
+        has_one = fact.signature is not SignatureVerdict.UNSIGNED
+        return fact, await self._store.get(key) if has_one else b""
 
     async def export(self, name: str, version: int = 0) -> AsyncIterator[bytes]:
         """The file's bytes in chunks of at most 1 MiB; version 0 is the newest. Raises NotFound."""
@@ -119,9 +167,7 @@ class Exchange:
         try:
             return read_verdict(await self._vet(data))
         except ReaderCrashed as e:
-            raise ContractViolation(
-                "the model exceeded the limits of time or memory under which foreign models are vetted"
-            ) from e
+            raise refusal(e) from e
 
     async def _receive(self, chunks: AsyncIterator[bytes]) -> bytes:
         data = bytearray()
@@ -133,23 +179,62 @@ class Exchange:
             raise InvalidArgument("no bytes came: send the .onnx file in chunks of at most 1 MiB")
         return bytes(data)
 
-    async def _quarantine(self, name: str, digest: str) -> ModelFact:
-        version = 1
+    async def _trusted_keys(self) -> tuple[TrustedKey, ...]:
+        try:
+            return await asyncio.to_thread(read_trusted_keys, self._trust.keys)
+        except (NotFound, InvalidArgument) as e:
+            # The reason names files of this server, which are no business of a caller.
+            log.error("the trust list cannot be read", extra={"fields": {"reason": str(e)}})
+            raise NotReady(
+                "the trust list of this site cannot be read, so nothing can be imported; its operator finds "
+                "the reason in the log"
+            ) from e
+
+    async def _shown(self, digest: str) -> None:
+        """Wait until the model is listed: the next import is judged by what is known then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SHOWN_S):
+                while self._registry.manifest(digest) is None:
+                    await asyncio.sleep(_LOOK_S)
+
+    async def _put_card(self, digest: str, card: str, figures: Mapping[str, bytes]) -> None:
+        prefix = card_prefix(digest)
+        # What is there is not replaced: it may be the card of a model that was trained here.
+        if card and not await self._store.exists(prefix + CARD_FILE):
+            for figure, content in figures.items():
+                await self._store.put(prefix + figure, content)
+            await self._store.put(prefix + CARD_FILE, card.encode())
+
+    def _version(self, name: str, digest: str, judgement: Judgement) -> int:
+        ancestors = {
+            manifest.parent_digest: fact.version
+            for fact, manifest in self._registry.known()
+            if fact.name == name and manifest.parent_digest
+        }
+        facts = self._index.items.values()
+        required = self._trust.require_signature
+        return admit(name, digest, judgement, facts, ancestors, require_signature=required)
+
+    async def _quarantine(self, name: str, digest: str, judgement: Judgement, signature: bytes) -> ModelFact:
         while True:
-            for known in sorted(self._index.items.values(), key=lambda x: x.version):
-                if known.name == name and known.digest == digest:
-                    return known
-                if known.name == name:
-                    version = max(version, known.version + 1)
             fact = ModelFact(
                 name=name,
-                version=version,
+                version=self._version(name, digest, judgement),
                 digest=digest,
                 state=ModelState.QUARANTINED,
                 origin="import",
                 created_at=self._clock(),
+                signature=judgement.signature,
+                signed_by=judgement.signed_by,
             )
-            key = model_key(name, version)
+            key = model_key(name, fact.version)
+            known = self._index.items.get(key)
+            if known is not None and (known.signature is fact.signature or not judgement.signed_by):
+                return known
+            if signature:
+                await self._store.put(signature_key(fact), signature)
+            if known is not None:
+                return await self._vouched(key, judgement)
             try:
                 await self._facts.create(key, fact)
             except Conflict:
@@ -158,3 +243,10 @@ class Exchange:
                 continue
             await self._index.wait(key, lambda x: x is not None)
             return fact
+
+    async def _vouched(self, key: str, judgement: Judgement) -> ModelFact:
+        """Note that a file that is here already is now signed by somebody trusted."""
+        verdict, signer = judgement.signature, judgement.signed_by
+        fact = await self._facts.change(key, lambda x: replace(x, signature=verdict, signed_by=signer))
+        await self._index.wait(key, lambda x: x is not None and x.signature is verdict)
+        return fact

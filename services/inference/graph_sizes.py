@@ -7,9 +7,12 @@ import math
 import onnx
 
 from exchangeai.errors import ContractViolation
+from services.inference.graph_shapes import shapes_for
 
 MAX_ELEMENTS = 1 << 26
 """Of one tensor for one ECG: 256 MiB of float32. The largest of our own architectures needs a twentieth."""
+MANY = 64
+"""ECGs in one batch, for which memory must not grow faster than their number."""
 SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     "BlackmanWindow": (0,),
     "CenterCropPad": (1,),
@@ -43,10 +46,11 @@ _SHAPE_ONLY = frozenset({"Shape", "Size"})
 
 
 def refuse_unbounded(model: onnx.ModelProto) -> None:
-    """Check sizes for one ECG in the batch; the model must be valid ONNX without subgraphs.
+    """Check the size of every tensor; the model must be valid ONNX without subgraphs.
 
-    Raises ContractViolation when a tensor is too large, or when its size depends on the signal's values: a
-    graph could then answer its golden record and take all memory on another recording.
+    Raises ContractViolation when a tensor is too large for one ECG or for a batch, when its size cannot be
+    told, or when it depends on the signal's values: a graph could then answer its golden record and take
+    all memory on another recording.
     """
     _refuse_sizes_by_value(model)
     _refuse_large(model)
@@ -70,25 +74,22 @@ def _refuse_sizes_by_value(model: onnx.ModelProto) -> None:
 
 
 def _refuse_large(model: onnx.ModelProto) -> None:
-    one = onnx.ModelProto()
-    one.CopyFrom(model)
-    weights = {x.name for x in one.graph.initializer}
-    for value in one.graph.input:
-        if value.name not in weights and value.type.tensor_type.shape.dim:
-            value.type.tensor_type.shape.dim[0].dim_value = 1
-    # What the file says of its own tensors is no evidence.
-    del one.graph.value_info[:]
-    for value in one.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    try:
-        known = onnx.shape_inference.infer_shapes(one, data_prop=True)
-    except Exception as e:  # the inference's C++ side raises several unrelated types
-        raise ContractViolation(f"the shapes of the model's tensors contradict ({type(e).__name__})") from e
-    for value in (*known.graph.value_info, *known.graph.output, *one.graph.input):
-        sizes = [x.dim_value if x.HasField("dim_value") else 1 for x in value.type.tensor_type.shape.dim]
-        elements = math.prod(sizes)
-        if elements > MAX_ELEMENTS or min(sizes, default=0) < 0:
+    for batch in (1, MANY):
+        try:
+            shapes = shapes_for(model, batch)
+        except Exception as e:  # the inference's C++ side raises several unrelated types
             raise ContractViolation(
-                f"the tensor {value.name[:80]!r} of the model would have {elements} elements for one ECG; at "
-                f"most {MAX_ELEMENTS} may be"
-            )
+                f"the shapes of the model's tensors contradict each other ({type(e).__name__})"
+            ) from e
+        for name, shape in shapes.items():
+            sizes = [x for x in shape if x is not None]
+            if len(sizes) < len(shape) or min(sizes, default=0) < 0:
+                raise ContractViolation(
+                    f"the size of the tensor {name[:80]!r} of the model cannot be told from the file, so its "
+                    "memory cannot be bounded; export the model with static shapes but for the batch"
+                )
+            if math.prod(sizes) > MAX_ELEMENTS * batch:
+                raise ContractViolation(
+                    f"the tensor {name[:80]!r} of the model would have {math.prod(sizes)} elements for "
+                    f"{batch} ECG; at most {MAX_ELEMENTS} may be for each"
+                )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from exchangeai.bus import open_bus, open_index
 from exchangeai.config import BusConfig, RpcConfig, StoreConfig, TelemetryConfig
@@ -18,16 +20,18 @@ from exchangeai.inference.grpc_service_pb2_grpc import (
 )
 from exchangeai.rpc import Server
 from exchangeai.sandbox import Sandbox
+from exchangeai.signatures import read_trusted_keys
 from exchangeai.store import open_store
 from exchangeai.v1.inference_service_pb2_grpc import (
     add_InferenceServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
 )
 from services.inference import batching, vetting
 from services.inference.batching import Batcher
-from services.inference.exchange import Exchange
+from services.inference.exchange import Exchange, Trust
 from services.inference.oip import OpenInferenceServicer
 from services.inference.predict import Predictor
 from services.inference.registry import Registry
+from services.inference.results import ResultsLog
 from services.inference.servicer import InferenceServicer
 from services.inference.sources import Sources
 
@@ -49,8 +53,14 @@ class Config:
     """Windows that may wait for a model; beyond, calls are answered RESOURCE_EXHAUSTED at once."""
     readers: int = 1
     """Child processes that read uploaded files."""
+    results_log: bool = False
+    """Keep every answer on a stored recording among the results, asked for or not."""
     max_model_bytes: int = vetting.MAX_BYTES
     """The largest model file that may be imported; at most 512 MiB."""
+    trusted_keys: str = ""
+    """Folder of public keys (PEM) whose signatures of imported models count; empty for none."""
+    require_signature: bool = False
+    """Refuse imported models that no trusted key has signed."""
 
 
 async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], None]) -> None:
@@ -73,10 +83,23 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
 
         batcher = stack.enter_context(Batcher(threads, max_waiting=config.max_waiting))
         sources, predictor = Sources(bus, store, reader.read, pool), Predictor(batcher)
-        exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=config.max_model_bytes)
+        keys = Path(config.trusted_keys) if config.trusted_keys else None
+        # A list that cannot be read is told now, not at the first import.
+        read_trusted_keys(keys)
+        trust = Trust(keys=keys, require_signature=config.require_signature)
+        limit = config.max_model_bytes
+        exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=limit, trust=trust)
         server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES)
         add_InferenceServiceServicer_to_server(
-            InferenceServicer(registry, sources, predictor, exchange), server.grpc
+            InferenceServicer(
+                registry,
+                sources,
+                predictor,
+                exchange,
+                ResultsLog(bus, store, time.time),
+                record_all=config.results_log,
+            ),
+            server.grpc,
         )
         add_GRPCInferenceServiceServicer_to_server(
             OpenInferenceServicer(registry, sources, predictor), server.grpc

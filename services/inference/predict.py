@@ -11,7 +11,7 @@ import numpy.typing as npt
 from exchangeai import conformal
 from exchangeai.facts import Task
 from exchangeai.findings import Finding, OutOfDistribution, Prediction, Saliency, WindowFindings
-from exchangeai.model_file import OUTPUTS, SAMPLING_RATE_HZ, WINDOW_SAMPLES, Manifest
+from exchangeai.model_file import OUTPUTS, SAMPLING_RATE_HZ, WINDOW_SAMPLES, Manifest, absent_outputs
 from exchangeai.novelty import Detector, scorer
 from exchangeai.telemetry import PREDICTIONS, stage
 from services.inference.batching import Batcher
@@ -51,6 +51,10 @@ class Predictor:
             return Prediction(
                 findings=(), quality=quality, refusals=admission.refusals, notes=admission.notes
             )
+        absent = absent_outputs(manifest)
+        asked = {"saliency": saliency, "embedding": embedding}
+        missing = tuple(f"the model gives no {x}" for x, wanted in asked.items() if wanted and x in absent)
+        saliency, embedding = saliency and "saliency" not in absent, embedding and "embedding" not in absent
         used = _used_windows(ecg.valid_samples)
         values_mv = ecg.values_mv if len(used) == len(ecg.values_mv) else ecg.values_mv[used]
         wanted = ["probabilities"]
@@ -75,7 +79,7 @@ class Predictor:
             findings=findings(probabilities_NC.mean(axis=0), manifest),
             windows=windows,
             quality=quality,
-            notes=(*admission.notes, *_notes(ood)),
+            notes=(*admission.notes, *missing, *_notes(ood)),
             ood=ood,
             embedding=_numbers(embedding_NE.mean(axis=0)) if embedding and embedding_NE is not None else (),
         )

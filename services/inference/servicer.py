@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,7 +14,13 @@ from exchangeai.findings import Provenance
 from exchangeai.model_file import INTENDED_USE
 from exchangeai.rpc.convert import model_to_proto, read_options_from_proto
 from exchangeai.rpc.guard import check
-from exchangeai.rpc.serving import error_to_proto, prediction_to_proto
+from exchangeai.rpc.serving import (
+    defect_to_proto,
+    error_to_proto,
+    format_from_proto,
+    prediction_to_proto,
+    result_to_proto,
+)
 from exchangeai.telemetry import request_id
 from exchangeai.v1 import inference_service_pb2 as pb
 from exchangeai.v1.inference_service_pb2_grpc import InferenceServiceServicer
@@ -22,9 +29,12 @@ from services.inference.exchange import Exchange
 from services.inference.gate import Ecg
 from services.inference.predict import NO_DEADLINE, Predictor
 from services.inference.registry import LoadedModel, Registry
+from services.inference.results import ResultsLog, Wanted
 from services.inference.sessions import RUNTIME_VERSION
 from services.inference.sources import Sources
 from services.inference.streams import in_order
+
+log = logging.getLogger(__name__)
 
 AT_WORK = 8
 """Requests of one batch or stream that are worked on at once."""
@@ -34,12 +44,21 @@ class InferenceServicer(InferenceServiceServicer):
     """Answers `exchangeai.v1.InferenceService`."""
 
     def __init__(
-        self, registry: Registry, sources: Sources, predictor: Predictor, exchange: Exchange
+        self,
+        registry: Registry,
+        sources: Sources,
+        predictor: Predictor,
+        exchange: Exchange,
+        results: ResultsLog,
+        *,
+        record_all: bool = False,
     ) -> None:
         self._registry = registry
         self._sources = sources
         self._predictor = predictor
         self._exchange = exchange
+        self._results = results
+        self._record_all = record_all
 
     async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
         """Predict one ECG."""
@@ -69,6 +88,23 @@ class InferenceServicer(InferenceServiceServicer):
         async for response in in_order(request_iterator, answer, AT_WORK):
             yield response
 
+    async def ListResults(self, request: pb.ListResultsRequest, context: Any) -> pb.ListResultsResponse:
+        """List recorded results."""
+        page = await self._results.page(_wanted(request.filter), request.page_size, request.page_token)
+        return pb.ListResultsResponse(
+            results=[result_to_proto(x) for x in page.results], next_page_token=page.next_token
+        )
+
+    async def ExportResults(
+        self, request: pb.ExportResultsRequest, context: Any
+    ) -> AsyncIterator[pb.ExportResultsResponse]:
+        """Stream recorded results as files."""
+        file = ""
+        async for chunk in self._results.export(_wanted(request.filter), format_from_proto(request.format)):
+            begins = chunk.file if chunk.file != file else ""
+            file = chunk.file
+            yield pb.ExportResultsResponse(file_name=begins, chunk=chunk.data)
+
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """List the models whose files could be read."""
         return pb.ListModelsResponse(models=[model_to_proto(*x) for x in self._registry.known()])
@@ -86,9 +122,14 @@ class InferenceServicer(InferenceServiceServicer):
             async for request in request_iterator:
                 yield request.chunk
 
-        return pb.ImportModelResponse(
-            model=model_to_proto(*await self._exchange.take_in(first.name, chunks()))
+        taken = await self._exchange.take_in(
+            first.name,
+            chunks(),
+            signature=first.signature,
+            card=first.card,
+            figures=dict(first.figures),
         )
+        return pb.ImportModelResponse(model=model_to_proto(*taken))
 
     async def ApproveModel(self, request: pb.ApproveModelRequest, context: Any) -> pb.ApproveModelResponse:
         """Let an imported model predict."""
@@ -100,7 +141,9 @@ class InferenceServicer(InferenceServiceServicer):
         self, request: pb.ExportModelRequest, context: Any
     ) -> AsyncIterator[pb.ExportModelResponse]:
         """Stream a model's file."""
-        async for chunk in self._exchange.export(request.name, request.version):
+        fact, signature = await self._exchange.signed(request.name, request.version)
+        yield pb.ExportModelResponse(signature=signature, version=fact.version)
+        async for chunk in self._exchange.export(fact.name, fact.version):
             yield pb.ExportModelResponse(chunk=chunk)
 
     async def GetModelCard(self, request: pb.GetModelCardRequest, context: Any) -> pb.GetModelCardResponse:
@@ -114,8 +157,17 @@ class InferenceServicer(InferenceServiceServicer):
             return pb.Outcome(response=await self._answer(request, deadline, caller))
         except ExchangeaiError as e:
             return pb.Outcome(error=error_to_proto(e))
+        except Exception:
+            # As the guard does for a call of its own; the other requests are not at fault.
+            log.exception("one request of several failed")
+            return pb.Outcome(error=defect_to_proto())
 
     async def _answer(self, request: pb.PredictRequest, deadline: float, caller: str) -> pb.PredictResponse:
+        stored = request.WhichOneof("ecg") == "recording_id"
+        if request.record_result and not stored:
+            raise InvalidArgument(
+                "only answers on stored recordings are recorded: upload the ECG and send its recording_id"
+            )
         model = await self._registry.choose(request.model_name, request.model_version)
         ecg = await self._ecg(request)
         if request.HasField("age_years"):
@@ -128,7 +180,10 @@ class InferenceServicer(InferenceServiceServicer):
             saliency=request.include_saliency,
             embedding=request.include_embedding,
         )
-        return prediction_to_proto(prediction, _provenance(model, ecg))
+        provenance = _provenance(model, ecg)
+        if stored and (request.record_result or self._record_all):
+            await self._results.record(request.recording_id, prediction, provenance)
+        return prediction_to_proto(prediction, provenance)
 
     async def _ecg(self, request: pb.PredictRequest) -> Ecg:
         match request.WhichOneof("ecg"):
@@ -155,6 +210,14 @@ def caller_of(context: Any) -> str:
     """Who calls, without the port: callers take turns."""
     peer: str = context.peer() or ""
     return peer.rpartition(":")[0] if peer.startswith("ipv") else peer
+
+
+def _wanted(message: pb.ResultFilter) -> Wanted:
+    return Wanted(
+        recording_id=message.recording_id,
+        model_name=message.model_name,
+        model_version=message.model_version,
+    )
 
 
 def _provenance(model: LoadedModel, ecg: Ecg) -> Provenance:

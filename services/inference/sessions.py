@@ -113,6 +113,12 @@ def reproduce_golden(session: Session, manifest: Manifest) -> None:
             raise ContractViolation(
                 f"output {name!r} is {value.dtype} {list(value.shape)} for a batch of two"
             )
+    detector, embedding = manifest.novelty, outputs.get("embedding")
+    if detector is not None and (embedding is None or embedding.shape != (2, detector.features)):
+        raise ContractViolation(
+            f"the model's novelty detector is for {detector.features} features, its embedding is "
+            f"{None if embedding is None else list(embedding.shape)} for a batch of two"
+        )
     tolerance = min(golden.tolerance, MAX_GOLDEN_TOLERANCE)
     for name, expected in (("logits", golden.logits), ("probabilities", golden.probabilities)):
         if outputs[name].shape != (2, classes):

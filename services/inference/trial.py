@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from exchangeai.errors import ContractViolation
 from exchangeai.facts import Task
-from exchangeai.model_file import Manifest, unpack_window
+from exchangeai.model_file import Manifest, absent_outputs, unpack_window
 from services.inference.sessions import MAX_GOLDEN_TOLERANCE, Session
 
 MAX_ANSWER_S = 5.0
@@ -51,6 +51,7 @@ def try_out(session: Session, manifest: Manifest, clock: Callable[[], float] = t
     for name, value in together.items():
         if not np.isfinite(value).all():
             raise ContractViolation(f"the model's output {name!r} is not finite on an ordinary ECG")
+    _check_absent(together, manifest)
     _check_probabilities(together["probabilities"], manifest.task)
 
 
@@ -63,6 +64,19 @@ def _same(one: Outputs, other: Outputs, tolerance: float, complaint: str) -> Non
         # NaN is told later, by its own name.
         if value.size and float(np.nanmax(error, initial=0.0)) > tolerance:
             raise ContractViolation(f"{complaint}: {name} differ by {float(np.nanmax(error)):.3g}")
+
+
+def _check_absent(outputs: Outputs, manifest: Manifest) -> None:
+    """Empty outputs are those that the manifest says are, and nothing is made of them."""
+    absent = absent_outputs(manifest)
+    for name, value in outputs.items():
+        if (value.size == 0) != (name in absent):
+            raise ContractViolation(
+                f"the model's output {name!r} is {list(value.shape)}, and its manifest says that it is "
+                f"{'absent' if name in absent else 'there'}"
+            )
+    if "embedding" in absent and manifest.novelty is not None:
+        raise ContractViolation("the model's manifest judges the unlike by an embedding that the model lacks")
 
 
 def _check_probabilities(probabilities_BC: npt.NDArray[np.float32], task: Task) -> None:

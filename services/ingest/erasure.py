@@ -9,13 +9,16 @@ import msgspec
 
 from exchangeai.bus import Bus
 from exchangeai.errors import NotFound
-from exchangeai.facts import DeletionFact, PreprocessedFact, RecordingFact, RunFact
+from exchangeai.facts import DeletionFact, PreprocessedFact, RecordingFact, ResultFact, RunFact
 from exchangeai.recording import from_bytes
+from exchangeai.results import fact_pattern, object_prefix
 from exchangeai.store import ObjectStore
 from services.ingest.keys import Link, link_key, recording_key, source_prefix
 from services.ingest.signals import Signals
 
 log = logging.getLogger(__name__)
+
+_RESULTS_AT_ONCE = 500
 
 
 class Erasure:
@@ -26,6 +29,7 @@ class Erasure:
         self._recordings = bus.facts(RecordingFact)
         self._preprocessed = bus.facts(PreprocessedFact)
         self._signals = Signals(bus)
+        self._results = bus.facts(ResultFact)
         self._runs = bus.facts(RunFact)
         self._deletions = bus.facts(DeletionFact)
         self._now = now
@@ -47,8 +51,9 @@ class Erasure:
         for suffix in ("npz", "json"):
             await self._store.delete(f"windows/{recording_id}.{suffix}")
         await self._deletions.put(recording_id, deletion)
-        # Erasure is the one case in which ingest touches what preprocess wrote.
+        # Erasure is the one case in which ingest touches what preprocess and inference wrote.
         await self._preprocessed.delete(recording_id)
+        await self._forget_results(recording_id)
         await self._recordings.delete(recording_id)
         log.info(
             "deleted", extra={"fields": {"recording_id": recording_id, "datasets": len(deletion.dataset_ids)}}
@@ -90,6 +95,17 @@ class Erasure:
         except NotFound:
             return
         await self._signals.forget(recording, recording_id)
+
+    async def _forget_results(self, recording_id: str) -> None:
+        """After the fact of its preprocessing is gone: who still records one then finds that and takes it
+        back."""
+        for key in await self._store.list(object_prefix(recording_id)):
+            await self._store.delete(key)
+        pattern, after = fact_pattern(recording_id), 0
+        while found := await self._results.matching([pattern], after=after, most=_RESULTS_AT_ONCE):
+            for fact in found:
+                await self._results.delete(fact.key)
+            after = found[-1].revision
 
     async def _container(self, recording_id: str) -> list[str]:
         try:

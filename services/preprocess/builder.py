@@ -33,7 +33,8 @@ from exchangeai.dataset import (
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
 from exchangeai.events.v1.dataset_built_pb2 import DatasetBuilt
 from exchangeai.events.v1.dataset_requested_pb2 import DatasetRequested
-from exchangeai.facts import DatasetFact, DatasetState, JoinReport, PartSummary, ReportKind
+from exchangeai.facts import DatasetFact, DatasetState, PartSummary
+from exchangeai.join_report import JoinReport, ReportKind
 from exchangeai.signal import PREPROCESSING_VERSION
 from exchangeai.store import ObjectStore
 from exchangeai.telemetry import stage

@@ -12,14 +12,8 @@ from pathlib import Path
 from exchangeai.bus import Bus, FactIndex
 from exchangeai.errors import Conflict, InvalidArgument, NotFound, NotReady
 from exchangeai.events.v1.dataset_requested_pb2 import DatasetRequested
-from exchangeai.facts import (
-    DatasetFact,
-    DatasetState,
-    PreprocessedFact,
-    RecordingFact,
-    ReportKind,
-    TestLooksFact,
-)
+from exchangeai.facts import DatasetFact, DatasetState, PreprocessedFact, RecordingFact, TestLooksFact
+from exchangeai.join_report import ReportKind
 from exchangeai.keys import name_key, patient_key
 from exchangeai.signal import Windows
 from exchangeai.signal import windows as windows_at_rest

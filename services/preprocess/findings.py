@@ -11,7 +11,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from exchangeai.facts import ReportKind, RowProblem
+from exchangeai.join_report import ReportKind, RowProblem
 
 _HEADER = ("row", "recording_id", "detail")
 _Line = tuple[int, str, str]

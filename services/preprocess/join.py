@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exchangeai.errors import InvalidArgument
-from exchangeai.facts import JoinReport, ReportKind, Task
+from exchangeai.facts import Task
+from exchangeai.join_report import JoinReport, ReportKind
 from services.preprocess.findings import Findings
 from services.preprocess.known import Known, KnownRecordings
 from services.preprocess.members import (

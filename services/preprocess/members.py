@@ -9,7 +9,8 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from exchangeai.facts import ReportKind, Task
+from exchangeai.facts import Task
+from exchangeai.join_report import ReportKind
 from exchangeai.recording import Sex
 from services.preprocess.findings import Findings
 from services.preprocess.known import KnownRecordings

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from exchangeai.dataset import PARTS
 from exchangeai.errors import InvalidArgument
-from exchangeai.facts import JoinReport, PartSummary, ReportKind, Task
+from exchangeai.facts import PartSummary, Task
+from exchangeai.join_report import JoinReport, ReportKind
 from exchangeai.signal import PREPROCESSING_VERSION
 from services.preprocess.columns import Columns, Dialect
 from services.preprocess.findings import Findings

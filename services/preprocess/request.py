@@ -21,7 +21,8 @@ import numpy as np
 
 from exchangeai.dataset import PARTS
 from exchangeai.errors import InvalidArgument
-from exchangeai.facts import JoinReport, PartSummary, Task
+from exchangeai.facts import PartSummary, Task
+from exchangeai.join_report import JoinReport
 from exchangeai.recording import Sex
 
 T = TypeVar("T")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from exchangeai.bus import Bus, Later
-from exchangeai.facts import PreprocessedFact, RecordingFact, ReportKind
+from exchangeai.facts import PreprocessedFact, RecordingFact
+from exchangeai.join_report import ReportKind
 from exchangeai.measurements import Verdict
 from exchangeai.signal import PREPROCESSING_VERSION
 from services.preprocess.findings import Findings

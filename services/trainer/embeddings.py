@@ -15,6 +15,7 @@ from services.trainer import batches
 from services.trainer.evaluation.metrics import Floats
 from services.trainer.loop import EVALUATION_BATCH
 from services.trainer.ranks import Ranks
+from services.trainer.tensors import tensor
 
 MOST_WINDOWS = 4096
 """Of a part: more move centre, axes and quantiles by less than another part of the data would."""
@@ -27,9 +28,17 @@ def some(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def embeddings(
-    net: nn.Module, part: Part, rows: npt.NDArray[np.int64], ranks: Ranks, beat: Callable[[], None]
+    net: nn.Module,
+    part: Part,
+    rows: npt.NDArray[np.int64],
+    ranks: Ranks,
+    beat: Callable[[], None],
+    lead_orders: npt.NDArray[np.int64] | None = None,
 ) -> Floats:
-    """float64 [n, E] of the chosen windows; the ranks share the work and all have the result."""
+    """float64 [n, E] of the chosen windows; the ranks share the work and all have the result.
+
+    With `lead_orders`, int64 [n, 12], of the windows with their leads in these orders.
+    """
     net.eval()
     mine = rows[ranks.rank :: ranks.world]
     found: list[Tensor] = []
@@ -37,7 +46,12 @@ def embeddings(
         # One batch at least, so that a rank without windows knows the size.
         for start in range(0, max(1, len(mine)), EVALUATION_BATCH):
             chosen = mine[start : start + EVALUATION_BATCH] if len(mine) else rows[:1]
-            x_BLT = batches.millivolts(part, chosen).to(ranks.device)
+            x_BLT = batches.millivolts(part, chosen)
+            if lead_orders is not None:
+                orders = lead_orders[ranks.rank :: ranks.world][start : start + EVALUATION_BATCH]
+                orders = orders if len(mine) else lead_orders[:1]
+                x_BLT = x_BLT[torch.arange(len(x_BLT))[:, None], tensor(orders)]
+            x_BLT = x_BLT.to(ranks.device)
             found.append(cast("tuple[Tensor, Tensor, Tensor]", net(x_BLT))[1])
             beat()
     return ranks.gather_rows(torch.cat(found)[: len(mine)], len(rows)).double().cpu().numpy()

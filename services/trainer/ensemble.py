@@ -80,9 +80,13 @@ def join(members: Sequence[Member], out: Path) -> None:
     rows = label_share.rows(parts["train"], first.job.task, options.label_share, options.seed)
     looked_at = some(rows)
     run, everyone = onnx_file.own(data, 0), range(len(first.job.classes))
-    known, unseen = (
-        onnx_file.embeddings(data, parts[p], chosen, 0)
-        for p, chosen in (("train", looked_at), ("validation", some(np.arange(len(parts["validation"])))))
+    known, exchanged, unseen = (
+        onnx_file.embeddings(data, parts[p], chosen, 0, orders)
+        for p, chosen, orders in (
+            ("train", looked_at, None),
+            ("train", looked_at, novelty.lead_orders(looked_at)),
+            ("validation", some(np.arange(len(parts["validation"]))), None),
+        )
     )
     trained = Trained(
         learned_from=first.manifest.training,
@@ -96,7 +100,7 @@ def join(members: Sequence[Member], out: Path) -> None:
             lead_loss="lead_loss" in options.augmentations,
             crop_s=min(network.build(name, 1).encoder.crop_s for name in counted),
         ),
-        novelty=novelty.fit(known, unseen),
+        novelty=novelty.fit(known, exchanged, unseen),
     )
     extra = {MEMBERS_KEY: " ".join(model_digest(x.data) for x in members)}
 

@@ -124,11 +124,13 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             predict(net, parts[p], ranks, lambda: tell(Alive())) for p in ("validation", "test")
         )
         looked_at = some(rows)
-        known, unseen = (
-            embeddings(net, parts[p], chosen, ranks, lambda: tell(Alive()))
-            for p, chosen in (
-                ("train", looked_at),
-                ("validation", some(np.arange(len(parts["validation"]), dtype=np.int64))),
+        unseen_rows = some(np.arange(len(parts["validation"]), dtype=np.int64))
+        known, exchanged, unseen = (
+            embeddings(net, parts[p], chosen, ranks, lambda: tell(Alive()), orders)
+            for p, chosen, orders in (
+                ("train", looked_at, None),
+                ("train", looked_at, novelty.lead_orders(looked_at)),
+                ("validation", unseen_rows, None),
             )
         )
     if ranks.first:
@@ -148,7 +150,7 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             validation=validation,
             test=test,
             scope=contract,
-            novelty=novelty.fit(known, unseen),
+            novelty=novelty.fit(known, exchanged, unseen),
         )
         finish(folder, job, manifest, made, lambda described: export(net, described))
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.facts import DatasetFact, Task, TrainingOptions
+from exchangeai.findings import ConformalVerdict
 from exchangeai.measurements import Measurements, Quality
 
 RecordingStatus = Literal["read", "pending", "unreadable"]
@@ -106,6 +107,7 @@ class FindingView:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    conformal: ConformalVerdict | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,12 @@ class PredictionView:
     input_digest: str
     request_id: str
     code_version: str
+    refusals: tuple[str, ...] = ()
+    """Why there are no findings."""
+    notes: tuple[str, ...] = ()
+    ood_percentile: float | None = None
+    """Share of the validation ECGs that are more like the training data; None when not assessed."""
+    ood_outside: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,10 @@ FULL: dict[str, Any] = {
     "metrics": {"namespace": "monitoring"},
     "image": {"tag": "1.2.3", "pullSecrets": ["pull"]},
     "trainer": {"gpus": 1, "nodeSelector": {"accelerator": "gpu"}},
-    "inference": {"clientNamespaces": ["clinic"]},
+    "inference": {
+        "clientNamespaces": ["clinic"],
+        "trust": {"keysConfigMap": "keys", "requireSignature": True},
+    },
 }
 """Values that switch on every option."""
 JOBS: dict[str, Any] = {

@@ -62,6 +62,7 @@ def model(service: Running) -> ModelFact:
 def test_a_card_is_served_with_its_figures_and_its_absence_said(
     service: Running, stub: Any, model: ModelFact
 ) -> None:
+    _when_known(lambda: _listed(stub, model.name))
     asked = pb.GetModelCardRequest(name=model.name)
     with pytest.raises(NotFound, match="without a card"):
         invoke(stub.GetModelCard, asked)

@@ -102,6 +102,12 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .index }}
 - {name: EXCHANGEAI_INDEX_FOLDER, value: /tmp/index}
 {{- end }}
+{{- if .trusts }}
+{{- if $values.inference.trust.keysConfigMap }}
+- {name: EXCHANGEAI_TRUSTED_KEYS, value: /etc/exchangeai/keys}
+{{- end }}
+- {name: EXCHANGEAI_REQUIRE_SIGNATURE, value: {{ $values.inference.trust.requireSignature | quote }}}
+{{- end }}
 {{- range .calls }}
 - {name: EXCHANGEAI_{{ upper . }}_ADDRESS, value: "{{ $release }}-{{ . }}:8081"}
 {{- end }}

@@ -9,6 +9,7 @@ One service: Deployment, Service, PodDisruptionBudget and NetworkPolicy.
   cores      the variable that tells it how many cores it may use
   http       true: it answers HTTP on 8080 instead of gRPC on 8081
   open       true: anyone who reaches the cluster network may call it
+  trusts     true: it judges signatures of models
   launches   true: it starts training runs (see _launcher.tpl)
   callers    components of this release that may call it
   calls      components of this release that it calls
@@ -114,6 +115,9 @@ spec:
             {{- if and .backends $root.Values.s3.caSecret }}
             - {name: s3-ca, mountPath: /etc/exchangeai/s3, readOnly: true}
             {{- end }}
+            {{- if and .trusts $values.trust.keysConfigMap }}
+            - {name: keys, mountPath: /etc/exchangeai/keys, readOnly: true}
+            {{- end }}
       volumes:
         - name: tmp
           emptyDir: {sizeLimit: {{ $values.tmpSize }}}
@@ -131,6 +135,10 @@ spec:
         {{- if and .backends $root.Values.s3.caSecret }}
         - name: s3-ca
           secret: {secretName: {{ $root.Values.s3.caSecret }}}
+        {{- end }}
+        {{- if and .trusts $values.trust.keysConfigMap }}
+        - name: keys
+          configMap: {name: {{ $values.trust.keysConfigMap }}}
         {{- end }}
 ---
 apiVersion: v1

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from exchangeai.dataset import DatasetManifest
 from exchangeai.facts import Task, TrainingOptions
 from exchangeai.metrics import Estimate, TestReport
-from exchangeai.model_file import Manifest
+from exchangeai.model_file import Manifest, Scope
 
 _TASKS = {
     Task.MULTI_LABEL: "multi-label classification",
@@ -95,8 +95,22 @@ def _use(model: Manifest) -> str:
     return (
         f"## Intended use\n\n{what} {names}, of 10 s windows: twelve leads, millivolts, 500 Hz, as the "
         "file's manifest says. A recording whose signal cannot be analysed is to be refused before it comes "
-        "here. No diagnosis, no triage and no treatment may rest on it."
+        "here. No diagnosis, no triage and no treatment may rest on it." + _scope(model.scope)
     )
+
+
+def _scope(scope: Scope | None) -> str:
+    """What the inference service refuses, as far as the training data tell."""
+    if scope is None:
+        return ""
+    low, high = scope.min_age_years, scope.max_age_years
+    said = [f"people younger than {low} years"] if low is not None else []
+    said += [f"people older than {high} years"] if high is not None else []
+    said += [f"recordings without {', '.join(scope.leads)}"] if scope.leads else []
+    if scope.max_missing_leads is not None:
+        said.append(f"recordings with more than {scope.max_missing_leads} leads missing")
+    said.append(f"recordings shorter than {scope.min_duration_s:g} s")
+    return f" The inference service refuses what it has not learned from: {'; '.join(said)}."
 
 
 def _learned(model: Manifest, data: DatasetManifest, options: TrainingOptions | None) -> str:

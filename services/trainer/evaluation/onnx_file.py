@@ -73,12 +73,23 @@ def own(data: bytes, threads: int) -> Run:
     return lambda windows: np.asarray(session.run([OUTPUTS[0]], {INPUT: windows})[0], np.float64)
 
 
-def embeddings(data: bytes, part: Part, rows: npt.NDArray[np.int64], threads: int) -> Floats:
-    """What a model file of the platform makes of windows before it decides, [n, E]."""
+def embeddings(
+    data: bytes,
+    part: Part,
+    rows: npt.NDArray[np.int64],
+    threads: int,
+    lead_orders: npt.NDArray[np.int64] | None = None,
+) -> Floats:
+    """What a model file of the platform makes of windows before it decides, [n, E].
+
+    With `lead_orders`, int64 [n, 12], of the windows with their leads in these orders.
+    """
     session = _session(data, threads)
     found: list[Windows] = []
     for start in range(0, len(rows), BATCH):
         windows = part.millivolts(rows[start : start + BATCH])
+        if lead_orders is not None:
+            windows = windows[np.arange(len(windows))[:, None], lead_orders[start : start + BATCH]]
         found.append(session.run(["embedding"], {INPUT: windows})[0])
     return np.concatenate(found).astype(np.float64)
 

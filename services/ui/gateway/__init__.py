@@ -20,16 +20,7 @@ from exchangeai.facts import (
     Epoch as Epoch,
 )
 from exchangeai.facts import (
-    JoinReport as JoinReport,
-)
-from exchangeai.facts import (
     PartSummary as PartSummary,
-)
-from exchangeai.facts import (
-    ReportKind as ReportKind,
-)
-from exchangeai.facts import (
-    RowProblem as RowProblem,
 )
 from exchangeai.facts import (
     RunState as RunState,
@@ -37,6 +28,9 @@ from exchangeai.facts import (
 from exchangeai.facts import (
     Task as Task,
 )
+from exchangeai.join_report import JoinReport as JoinReport
+from exchangeai.join_report import ReportKind as ReportKind
+from exchangeai.join_report import RowProblem as RowProblem
 from exchangeai.measurements import LeadQuality as LeadQuality
 from exchangeai.measurements import Quality as Quality
 from exchangeai.measurements import Verdict as Verdict
@@ -45,6 +39,7 @@ from exchangeai.metrics import Estimate as Estimate
 from exchangeai.metrics import TestReport as TestReport
 from exchangeai.recording import MILLIVOLT
 from exchangeai.rpc.convert import measurements_from_proto
+from exchangeai.rpc.serving import conformal_from_proto
 from exchangeai.v1 import (
     inference_service_pb2,
     inference_service_pb2_grpc,
@@ -213,6 +208,7 @@ class Gateway:
                     value=f.value if f.HasField("value") else None,
                     low=f.low if f.HasField("low") else None,
                     high=f.high if f.HasField("high") else None,
+                    conformal=conformal_from_proto(f.conformal),
                 )
                 for f in answer.findings
             ),
@@ -222,6 +218,10 @@ class Gateway:
             input_digest=origin.input_digest,
             request_id=origin.request_id,
             code_version=origin.code_version,
+            refusals=tuple(x.text for x in answer.refusals),
+            notes=tuple(answer.notes),
+            ood_percentile=answer.ood.percentile if answer.HasField("ood") else None,
+            ood_outside=answer.ood.outside,
         )
 
     def build_dataset(self, order: DatasetOrder) -> DatasetFact:

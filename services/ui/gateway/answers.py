@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from exchangeai.facts import (
-    DatasetFact,
-    DatasetState,
-    JoinReport,
-    PartSummary,
-    RowProblem,
-    Task,
-)
+from exchangeai.facts import DatasetFact, DatasetState, PartSummary, Task
+from exchangeai.join_report import JoinReport, RowProblem
 from exchangeai.measurements import LeadQuality, Quality, Verdict
 from exchangeai.v1 import (
     dataset_pb2,

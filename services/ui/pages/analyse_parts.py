@@ -8,6 +8,7 @@ from typing import Any
 import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import dcc, html
 
+from exchangeai.findings import ConformalVerdict
 from exchangeai.leads import derive_limb_leads
 from exchangeai.measurements import Axes, Intervals, Measurements, Verdict
 from services.ui.figures.geometry import PaperLead
@@ -158,8 +159,8 @@ def findings(p: PredictionView) -> Any:
     """Named findings against their thresholds, told by words as well as by colour, and their origin."""
     if not p.findings:
         body: list[Any] = [
-            html.P("No findings: this recording is not analysable.", className="reason"),
-            *[html.P(x, className="reason") for x in p.quality.reasons],
+            html.P("No findings: the model may not judge this recording.", className="reason"),
+            *[html.P(x, className="reason") for x in p.refusals or p.quality.reasons],
         ]
     else:
         body = [_finding(f) if f.value is None else _predicted(f, f.value) for f in p.findings]
@@ -167,7 +168,24 @@ def findings(p: PredictionView) -> Any:
         f"{p.model} · model {p.model_digest[:12]} · input {p.input_digest[:12]} · "
         f"code {p.code_version} · request {p.request_id}"
     )
+    body += [html.P(x, className="reason") for x in p.notes]
+    body.append(html.P(_likeness(p), className="quiet", id="ood"))
     return html.Div([*body, html.P(origin, className="provenance", id="provenance")], id="finding-list")
+
+
+def _likeness(p: PredictionView) -> str:
+    """How like the training data the recording is."""
+    if p.ood_percentile is None:
+        return "Likeness to the training data: not assessed"
+    told = f"{p.ood_percentile:.1f}\u00a0% of the validation ECGs are more like the training data"
+    return f"{told}: outside the limit" if p.ood_outside else told
+
+
+_CONFORMAL = {
+    ConformalVerdict.UNDECIDED: " · undecided",
+    ConformalVerdict.IN_SET: " · in the conformal set",
+}
+"""Of the other verdicts the place of the bar says enough."""
 
 
 def _finding(f: FindingView) -> Any:
@@ -186,7 +204,8 @@ def _finding(f: FindingView) -> Any:
             html.Span(
                 ("above" if f.probability >= f.threshold else "below")
                 + f" threshold {number(f.threshold, _digits(f))}"
-                + (" · most probable" if f.present and f.probability < f.threshold else ""),
+                + (" · most probable" if f.present and f.probability < f.threshold else "")
+                + (_CONFORMAL.get(f.conformal, "") if f.conformal is not None else ""),
                 className="finding-verdict",
             ),
         ],

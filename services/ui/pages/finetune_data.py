@@ -9,7 +9,8 @@ import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 
 from exchangeai.errors import ExchangeaiError, InvalidArgument
-from exchangeai.facts import DatasetState, ReportKind, Task
+from exchangeai.facts import DatasetState, Task
+from exchangeai.join_report import ReportKind
 from services.ui.gateway import Gateway
 from services.ui.label_table import part_values, read_head
 from services.ui.pages import finetune_dialect as dialects

@@ -8,7 +8,8 @@ from typing import Any
 
 from dash import dcc, html
 
-from exchangeai.facts import DatasetFact, ReportKind, RunFact
+from exchangeai.facts import DatasetFact, RunFact
+from exchangeai.join_report import ReportKind
 from exchangeai.metrics import Estimate
 from services.ui.label_table import TableHead
 from services.ui.pages.notices import empty, number

@@ -9,11 +9,13 @@ from exchangeai.errors import NotFound
 from exchangeai.facts import (
     PreprocessedFact,
     RecordingFact,
+    ResultFact,
     RunFact,
     RunState,
     SignalFact,
     TrainingOptions,
 )
+from exchangeai.results import fact_key, object_key
 from exchangeai.store import ObjectStore
 from exchangeai.v1 import ingest_service_pb2 as pb
 from exchangeai.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -61,6 +63,21 @@ async def test_what_is_erased_leaves_only_where_it_was_used(
         options=TrainingOptions(), model_version=3,
     )  # fmt: skip
     await bus.facts(RunFact).put("r9", run)
+    results = [
+        ResultFact(
+            recording_id=x,
+            model_name="m",
+            model_version=3,
+            model_digest=digest * 32,
+            preprocessing_version="1",
+            recorded_at=1.0,
+        )
+        for x in (key, "0" * 64)
+        for digest in ("aa", "bb")
+    ]
+    for result in results:
+        await store.put(object_key(result), b"{}")
+        await bus.facts(ResultFact).put(fact_key(result), result)
     with pytest.raises(NotFound):
         await call(stub.GetDeletion, pb.GetDeletionRequest(recording_id=key))
     await call(stub.Delete, pb.DeleteRequest(recording_id=key))
@@ -69,8 +86,11 @@ async def test_what_is_erased_leaves_only_where_it_was_used(
     assert list(told.deletion.dataset_ids) == ["d9"]
     assert list(told.deletion.run_ids) == ["r9"]
     assert list(told.deletion.model_keys) == ["m.3"]
-    for bucket in ("sources", "recordings", "windows"):
+    for bucket in ("sources", "recordings", "windows", "results"):
         assert not [x for x in await store.list(f"{bucket}/") if key in x]
+    left = {x.recording_id for x in (await bus.facts(ResultFact).all()).values()}
+    assert left == {"0" * 64}
+    assert len(await store.list("results/")) == 2
     for kind in (RecordingFact, PreprocessedFact):
         assert await bus.facts(kind).get(key) is None
     signals = [await bus.facts(SignalFact).get(x) for x in await bus.facts(SignalFact).keys()]

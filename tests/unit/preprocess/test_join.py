@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from exchangeai.errors import InvalidArgument
-from exchangeai.facts import LeadFact, RecordingFact, ReportKind, Task
+from exchangeai.facts import LeadFact, RecordingFact, Task
+from exchangeai.join_report import ReportKind
 from exchangeai.recording import Patient
 from services.preprocess.join import Joined, Rules, join
 from services.preprocess.known import Keys, KnownRecordings

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from exchangeai.errors import InvalidArgument
-from exchangeai.facts import RecordingFact, ReportKind, Task
+from exchangeai.facts import RecordingFact, Task
+from exchangeai.join_report import ReportKind
 from services.preprocess.columns import Columns
 from services.preprocess.known import Keys, KnownRecordings
 from services.preprocess.plan import Planned, Wish, plan

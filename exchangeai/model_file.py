@@ -32,6 +32,10 @@ from exchangeai.novelty import Detector, scorer
 CARD_FILE = "card.md"
 MANIFEST_KEY = "exchangeai.manifest"
 MANIFEST_VERSION = 1
+MEMBERS_KEY = "members"
+"""Of a manifest's `extra`: digests of the models that this one is the mean of, separated by spaces."""
+LOSS_KEY = "int8_loss"
+"""Of a manifest's `extra`: what the int8 form scores less than the model it was made of, with its interval."""
 INPUT = "ecg"
 OUTPUTS = ("logits", "probabilities", "embedding", "saliency")
 WINDOW_SAMPLES = 5000

@@ -11,39 +11,17 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from exchangeai.dataset import PARTS, decode_manifest, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.facts import Task
-from exchangeai.model_file import INPUT, OUTPUTS, Manifest, model_digest, parse_model, read_manifest
-from exchangeai.model_file import write_manifest as with_manifest
-from services.trainer import label_share, network
-from services.trainer.embeddings import some
-from services.trainer.evaluation import novelty, onnx_file
-from services.trainer.export import OPSET, golden, session, synthetic_window
-from services.trainer.finish import Trained, finish
-from services.trainer.job import MODEL_FILE, Job, read_job, read_result
-from services.trainer.scope import scope
-from services.trainer.train import MANIFEST_FILE
-
-MEMBERS_KEY = "members"
-"""Of the manifest's `extra`: the members' digests, separated by spaces."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """One model of several."""
-
-    job: Job
-    data: bytes
-    manifest: Manifest
-    best_epoch: int
+from exchangeai.model_file import INPUT, MEMBERS_KEY, OUTPUTS, model_digest, parse_model
+from services.trainer.export import OPSET
+from services.trainer.judge_anew import FinishedRun, finished, judge_anew
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its card")
     chosen = parser.parse_args(arguments)
     try:
-        members = [_member(folder) for folder in chosen.run]
+        members = [finished(folder) for folder in chosen.run]
         chosen.out.mkdir(parents=True, exist_ok=True)
         join(members, chosen.out)
     except ExchangeaiError as e:
@@ -62,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def join(members: Sequence[Member], out: Path) -> None:
+def join(members: Sequence[FinishedRun], out: Path) -> None:
     """Write the joined model, its card and result. Raises InvalidArgument when the members do not fit."""
     first = members[0]
     for other in members[1:]:
@@ -73,43 +51,14 @@ def join(members: Sequence[Member], out: Path) -> None:
     counted = Counter(x.job.architecture for x in members)
     named = " + ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
     graph = joined([parse_model(x.data) for x in members], first.job.task)
-    data = _tempered(graph, 1.0)
-    described = decode_manifest((first.job.data_folder / MANIFEST_FILE).read_bytes())
-    parts = {p: open_part(first.job.data_folder, described, p) for p in PARTS}
-    options = first.job.options
-    rows = label_share.rows(parts["train"], first.job.task, options.label_share, options.seed)
-    looked_at = some(rows)
-    run, everyone = onnx_file.own(data, 0), range(len(first.job.classes))
-    known, exchanged, unseen = (
-        onnx_file.embeddings(data, parts[p], chosen, 0, orders)
-        for p, chosen, orders in (
-            ("train", looked_at, None),
-            ("train", looked_at, novelty.lead_orders(looked_at)),
-            ("validation", some(np.arange(len(parts["validation"]))), None),
-        )
-    )
-    trained = Trained(
-        learned_from=first.manifest.training,
+    judge_anew(
+        out,
+        first,
+        lambda temperature: tempered(graph, temperature),
+        architecture=named,
         best_epoch=min(x.best_epoch for x in members),
-        validation=onnx_file.predictions(run, parts["validation"], everyone, everyone),
-        test=onnx_file.predictions(run, parts["test"], everyone, everyone),
-        scope=scope(
-            parts["train"],
-            rows,
-            looked_at,
-            lead_loss="lead_loss" in options.augmentations,
-            crop_s=min(network.build(name, 1).encoder.crop_s for name in counted),
-        ),
-        novelty=novelty.fit(known, exchanged, unseen),
+        extra={MEMBERS_KEY: " ".join(model_digest(x.data) for x in members)},
     )
-    extra = {MEMBERS_KEY: " ".join(model_digest(x.data) for x in members)}
-
-    def export(manifest: Manifest) -> bytes:
-        made = _tempered(graph, manifest.temperature)
-        record = golden(session(made), synthetic_window())
-        return with_manifest(parse_model(made), replace(manifest, extra=extra, golden=record))
-
-    finish(out, replace(first.job, architecture=named, base_digest=""), described, trained, export)
 
 
 def joined(models: Sequence[onnx.ModelProto], task: Task) -> onnx.ModelProto:
@@ -155,15 +104,6 @@ def _node(kind: str, inputs: Sequence[str], output: str) -> onnx.NodeProto:
     return node
 
 
-def _member(folder: Path) -> Member:
-    result = read_result(folder)
-    if result is None:
-        raise InvalidArgument(f"the run in {folder.name} is not finished")
-    data = (folder / MODEL_FILE).read_bytes()
-    known = read_manifest(parse_model(data))
-    return Member(job=read_job(folder), data=data, manifest=known, best_epoch=result.best_epoch)
-
-
 def _needed(graph: onnx.GraphProto, outputs: Sequence[str]) -> list[onnx.NodeProto]:
     """The nodes that the outputs depend on, in the order of the graph, which is one of execution."""
     wanted, kept = set(outputs), list[onnx.NodeProto]()
@@ -178,7 +118,8 @@ def _output(model: onnx.ModelProto, name: str) -> onnx.ValueInfoProto:
     return next(x for x in model.graph.output if x.name == name)
 
 
-def _tempered(model: onnx.ModelProto, temperature: float) -> bytes:
+def tempered(model: onnx.ModelProto, temperature: float) -> bytes:
+    """The bytes of a joined graph that divides its logits by this."""
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
     value = numpy_helper.from_array(np.array(temperature, np.float32), "temperature")

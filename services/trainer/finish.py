@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
@@ -34,6 +34,8 @@ class Trained:
     """Without rows when the data set has no test part."""
     scope: Scope
     novelty: Detector | None
+    extra: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else the manifest says."""
 
 
 def finish(
@@ -63,6 +65,7 @@ def finish(
         conformal=fixed.conformal,
         scope=trained.scope,
         novelty=trained.novelty,
+        extra=dict(trained.extra),
         parent_digest=job.base_digest,
         code_version=job.code_version,
         preprocessing_version=manifest.preprocessing_version,

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exchangeai.model_file import CARD_FILE, model_digest
+from exchangeai.model_file import CARD_FILE, MEMBERS_KEY, model_digest
 from services.inference.vetting import vet
 from services.trainer import recipe
-from services.trainer.ensemble import MEMBERS_KEY
 from services.trainer.job import MODEL_FILE
 
 MODELS = Path(__file__).resolve().parents[2] / "models"

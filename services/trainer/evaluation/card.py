@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from exchangeai.dataset import DatasetManifest
 from exchangeai.facts import Task, TrainingOptions
 from exchangeai.metrics import Estimate, TestReport
-from exchangeai.model_file import Manifest, Scope
+from exchangeai.model_file import LOSS_KEY, MEMBERS_KEY, Manifest, Scope
 
 _TASKS = {
     Task.MULTI_LABEL: "multi-label classification",
@@ -123,6 +123,11 @@ def _learned(model: Manifest, data: DatasetManifest, options: TrainingOptions | 
     ]
     if model.parent_digest:
         said.append(f"It began with the weights of the model `{model.parent_digest[:12]}`.")
+    if members := model.extra.get(MEMBERS_KEY):
+        names = ", ".join(f"`{x[:12]}`" for x in members.split())
+        said.append(f"It is the mean of models that differ by their seed: {names}.")
+    if loss := model.extra.get(LOSS_KEY):
+        said.append(f"Its numbers are whole ones of eight bits, which costs {loss} of macro-AUROC.")
     if options is not None:
         said.append(
             f"At most {options.max_epochs} epochs of steps of {options.batch_size}, peak rate "

@@ -1,4 +1,4 @@
-"""Several runs joined into one model: the mean of their logits, calibrated anew, vetted like any other."""
+"""What is made of finished runs, their mean and a form in eight bits: calibrated anew, vetted like any model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 
 from exchangeai.dataset import decode_manifest, open_part
 from exchangeai.facts import Task, TrainingOptions
-from exchangeai.model_file import CARD_FILE, OUTPUTS, model_digest
+from exchangeai.model_file import CARD_FILE, LOSS_KEY, MEMBERS_KEY, OUTPUTS, model_digest, parse_model
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.inference.vetting import vet
-from services.trainer import ensemble, train
-from services.trainer.export import session
+from services.trainer import ensemble, quantise, train
+from services.trainer.export import session, synthetic_window
 from services.trainer.job import MODEL_FILE, Job, read_job, read_result, write_job
 
 DATASET_ID = "ad" * 32
@@ -53,7 +53,7 @@ def test_the_joined_model_gives_the_mean_and_passes_the_gate(runs: list[Path], t
     manifest = vet(data)
     members = [(folder / MODEL_FILE).read_bytes() for folder in runs]
     assert manifest.architecture == "2 x tiny_cnn"
-    assert manifest.extra[ensemble.MEMBERS_KEY].split() == [model_digest(x) for x in members]
+    assert manifest.extra[MEMBERS_KEY].split() == [model_digest(x) for x in members]
 
     folder = read_job(runs[0]).data_folder
     described = decode_manifest((folder / "manifest.json").read_bytes())
@@ -92,3 +92,32 @@ def test_runs_that_do_not_fit_are_refused(
     assert "different data" in capsys.readouterr().err
     assert ensemble.main([str(runs[0]), str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
     assert "not finished" in capsys.readouterr().err
+
+
+def test_a_run_in_eight_bits_says_what_it_loses_and_passes_the_gate(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert quantise.main([str(runs[0]), "--out", str(tmp_path / "small"), "--most-loss", "1"]) == 0
+    said = capsys.readouterr().out
+    data, whole = ((x / MODEL_FILE).read_bytes() for x in (tmp_path / "small", runs[0]))
+    manifest = vet(data)
+    assert manifest.architecture == "tiny_cnn in int8"
+    assert manifest.parent_digest == model_digest(whole)
+    assert manifest.extra[LOSS_KEY] in said
+    assert manifest.extra[LOSS_KEY] in (tmp_path / "small" / CARD_FILE).read_text(encoding="utf-8")
+    kinds = [node.op_type for node in parse_model(data).graph.node]
+    assert kinds.count("QuantizeLinear") > 0
+    windows = np.stack([synthetic_window(seed) for seed in range(4)])
+    small, large = (session(x)(windows)[1] for x in (data, whole))
+    assert 0 < np.abs(small - large).max() < 0.05
+
+    assert quantise.main([str(runs[0]), "--out", str(tmp_path / "no"), "--most-loss", "-1"]) == 2
+    assert "more than -1" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_was_joined_can_be_quantised(runs: list[Path], tmp_path: Path) -> None:
+    assert ensemble.main([*map(str, runs), "--out", str(tmp_path / "joined")]) == 0
+    made = tmp_path / "small"
+    assert quantise.main([str(tmp_path / "joined"), "--out", str(made), "--most-loss", "1"]) == 0
+    assert vet((made / MODEL_FILE).read_bytes()).architecture == "2 x tiny_cnn in int8"

@@ -1,0 +1,99 @@
+"""Judges a model that was made of finished runs as a run's own model is judged, and writes the same files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from exchangeai.dataset import PARTS, decode_manifest, open_part
+from exchangeai.errors import InvalidArgument
+from exchangeai.model_file import Manifest, parse_model, read_manifest, write_manifest
+from services.trainer import label_share, network
+from services.trainer.embeddings import some
+from services.trainer.evaluation import novelty, onnx_file
+from services.trainer.export import golden, session, synthetic_window
+from services.trainer.finish import Trained, finish
+from services.trainer.job import MODEL_FILE, Job, read_job, read_result, write_job
+from services.trainer.scope import scope
+from services.trainer.train import MANIFEST_FILE
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """What a finished run has left in its folder."""
+
+    job: Job
+    data: bytes
+    """The model file."""
+    manifest: Manifest
+    best_epoch: int
+
+
+def finished(folder: Path) -> FinishedRun:
+    """Read the folder of a run. Raises InvalidArgument when it is not finished."""
+    result = read_result(folder)
+    if result is None:
+        raise InvalidArgument(f"the run in {folder.name} is not finished")
+    data = (folder / MODEL_FILE).read_bytes()
+    known = read_manifest(parse_model(data))
+    return FinishedRun(job=read_job(folder), data=data, manifest=known, best_epoch=result.best_epoch)
+
+
+def judge_anew(
+    out: Path,
+    run: FinishedRun,
+    make: Callable[[float], bytes],
+    *,
+    architecture: str,
+    best_epoch: int,
+    extra: Mapping[str, str],
+    parent_digest: str = "",
+) -> None:
+    """Fit on validation what a model fits there, judge on test, write model, card, scores, job and result.
+
+    `make` gives the model, without a manifest, for a temperature; it learned from the data of `run`. `extra`
+    goes into the manifest.
+    """
+    job, untempered = run.job, make(1.0)
+    described = decode_manifest((job.data_folder / MANIFEST_FILE).read_bytes())
+    parts = {p: open_part(job.data_folder, described, p) for p in PARTS}
+    rows = label_share.rows(parts["train"], job.task, job.options.label_share, job.options.seed)
+    looked_at = some(rows)
+    predict, everyone = onnx_file.own(untempered, 0), range(len(job.classes))
+    known, exchanged, unseen = (
+        onnx_file.embeddings(untempered, parts[p], chosen, 0, orders)
+        for p, chosen, orders in (
+            ("train", looked_at, None),
+            ("train", looked_at, novelty.lead_orders(looked_at)),
+            ("validation", some(np.arange(len(parts["validation"]))), None),
+        )
+    )
+    trained = Trained(
+        learned_from=run.manifest.training,
+        best_epoch=best_epoch,
+        validation=onnx_file.predictions(predict, parts["validation"], everyone, everyone),
+        test=onnx_file.predictions(predict, parts["test"], everyone, everyone),
+        scope=run.manifest.scope
+        or scope(
+            parts["train"],
+            rows,
+            looked_at,
+            lead_loss="lead_loss" in job.options.augmentations,
+            crop_s=network.build(job.architecture, 1).encoder.crop_s,
+        ),
+        novelty=novelty.fit(known, exchanged, unseen),
+        extra=extra,
+    )
+
+    def export(manifest: Manifest) -> bytes:
+        data = make(manifest.temperature)
+        record = golden(session(data), synthetic_window())
+        return write_manifest(parse_model(data), replace(manifest, golden=record))
+
+    made = replace(job, architecture=architecture, base_digest=parent_digest)
+    out.mkdir(parents=True, exist_ok=True)
+    write_job(out, made)
+    finish(out, made, described, trained, export)

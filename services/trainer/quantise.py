@@ -1,0 +1,145 @@
+"""`python -m services.trainer.quantise RUN --out DIR`: a finished run's model with numbers of eight bits.
+
+Weights become signed and activations unsigned bytes, with scales found on training windows (static
+quantisation, Jacob et al. 2018; as pairs of quantise and dequantise nodes, which runtimes fuse). Temperature,
+thresholds and bounds are fitted anew, and the model is judged beside the one that it was made of: what it
+loses stands in its manifest and card. Writes the same files as a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnx
+from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
+from onnxruntime.quantization import shape_inference  # pyright: ignore[reportMissingTypeStubs]
+
+from exchangeai.dataset import Part, decode_manifest, open_part
+from exchangeai.errors import ExchangeaiError, InvalidArgument
+from exchangeai.facts import Task
+from exchangeai.metrics import Estimate
+from exchangeai.model_file import INPUT, LOSS_KEY, model_digest, parse_model
+from services.trainer.ensemble import joined, tempered
+from services.trainer.evaluation import onnx_file
+from services.trainer.evaluation.intervals import paired_difference
+from services.trainer.evaluation.predictions import Predictions, by_recording
+from services.trainer.judge_anew import FinishedRun, finished, judge_anew
+from services.trainer.train import MANIFEST_FILE
+
+CALIBRATION_WINDOWS = 256
+BATCH = 8
+MOST_LOSS = 0.002
+"""Of macro-AUROC, beyond which the model is not made unless asked for."""
+KINDS = ["Conv", "MatMul"]
+"""What takes the time; but the first of them, which only resamples: an ECG has more than 8 bits."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Quantise, judge, write; exit status 0, or 2 with the reason."""
+    parser = argparse.ArgumentParser(prog="quantise", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the model and its card")
+    parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of macro-AUROC (default: 0.002)")
+    chosen = parser.parse_args(arguments)
+    try:
+        lost = quantise(finished(chosen.run), chosen.out, most_loss=chosen.most_loss)
+    except ExchangeaiError as e:
+        print(f"quantise: {e}", file=sys.stderr)
+        return 2
+    print(f"it loses {_words(lost)} of macro-AUROC")
+    return 0
+
+
+def quantise(run: FinishedRun, out: Path, *, most_loss: float = MOST_LOSS) -> Estimate:
+    """Write the int8 model, its card and result; returns what it loses.
+
+    Raises InvalidArgument when it loses more than `most_loss`, or predicts numbers.
+    """
+    if run.job.task is Task.REGRESSION:
+        raise InvalidArgument("a model of numbers is not quantised: its loss is not one of AUROC")
+    folder = run.job.data_folder
+    described = decode_manifest((folder / MANIFEST_FILE).read_bytes())
+    small = quantised(parse_model(run.data), open_part(folder, described, "train"))
+    graph = joined([small], run.job.task)
+    part = "test" if described.parts["test"].recordings else "validation"
+    judged = open_part(folder, described, part)
+    everyone = range(len(run.job.classes))
+
+    def scores(data: bytes) -> Predictions:
+        return onnx_file.predictions(onnx_file.own(data, 0), judged, everyone, everyone)
+
+    task, temperature = run.job.task, run.manifest.temperature
+    before, after = (
+        by_recording(scores(x), task, temperature) for x in (run.data, tempered(graph, temperature))
+    )
+    lost = paired_difference(before, after, task, seed=run.job.options.seed)
+    if lost.value is not None and lost.value > most_loss:
+        raise InvalidArgument(
+            f"the int8 form would lose {_words(lost)} of macro-AUROC, more than {most_loss:g}; "
+            "--most-loss allows more"
+        )
+    judge_anew(
+        out,
+        run,
+        lambda value: tempered(graph, value),
+        architecture=f"{run.manifest.architecture} in int8",
+        best_epoch=run.best_epoch,
+        extra={**run.manifest.extra, LOSS_KEY: _words(lost)},
+        parent_digest=model_digest(run.data),
+    )
+    return lost
+
+
+def quantised(model: onnx.ModelProto, training: Part) -> onnx.ModelProto:
+    """The graph with eight-bit convolutions and products of matrices; outputs as before."""
+    step = max(1, len(training) // CALIBRATION_WINDOWS)
+    rows = np.arange(0, len(training), step)[:CALIBRATION_WINDOWS]
+    with tempfile.TemporaryDirectory() as scratch:
+        plain, prepared, made = (Path(scratch) / f"{x}.onnx" for x in ("plain", "prepared", "made"))
+        plain.write_bytes(model.SerializeToString())
+        cast(Any, shape_inference).quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+        first = next(
+            (x.name for x in parse_model(prepared.read_bytes()).graph.node if x.op_type in KINDS), ""
+        )
+        cast(Any, quantization).quantize_static(
+            str(prepared),
+            str(made),
+            _Windows(training, rows),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=KINDS,
+            nodes_to_exclude=[first],
+        )
+        return parse_model(made.read_bytes())
+
+
+class _Windows(quantization.CalibrationDataReader):
+    """Hands out training windows, batch by batch."""
+
+    def __init__(self, part: Part, rows: Any) -> None:
+        self._batches = self._made(part, rows)
+
+    def get_next(self) -> Any:
+        """The next batch by the input's name, or None."""
+        return next(self._batches, None)
+
+    @staticmethod
+    def _made(part: Part, rows: Any) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(rows), BATCH):
+            yield {INPUT: part.millivolts(rows[start : start + BATCH])}
+
+
+def _words(lost: Estimate) -> str:
+    return f"{lost.value:.4f} [{lost.low:.4f}, {lost.high:.4f}]"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

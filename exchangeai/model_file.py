@@ -35,7 +35,7 @@ MANIFEST_VERSION = 1
 MEMBERS_KEY = "members"
 """Of a manifest's `extra`: digests of the models that this one is the mean of, separated by spaces."""
 LOSS_KEY = "int8_loss"
-"""Of a manifest's `extra`: what the int8 form scores less than the model it was made of, with its interval."""
+"""Of a manifest's `extra`: what the int8 form scores less than the model that it was made of."""
 INPUT = "ecg"
 OUTPUTS = ("logits", "probabilities", "embedding", "saliency")
 WINDOW_SAMPLES = 5000

@@ -1,4 +1,4 @@
-"""What is made of finished runs, their mean and a form in eight bits: calibrated anew, vetted like any model."""
+"""What is made of finished runs, their mean and a form in eight bits: calibrated anew, vetted like any."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import logging
 import sys
@@ -156,6 +157,9 @@ def _serve(name: str) -> int:
     log.info("starting", extra={"fields": {"config": masked(config), "version": __version__}})
 
     def announce(port: int) -> None:
+        # What is there now stays; for the collector to look through it costs calls an eighth of their time.
+        gc.collect()
+        gc.freeze()
         log.info("listening", extra={"fields": {"port": port}})
 
     return launch(lambda stop: service.run(config, stop, announce))

@@ -90,19 +90,32 @@ class TelemetryConfig:
     """OpenTelemetry collector (extra `telemetry`); empty for none. Nothing is sent by default."""
 
 
-def from_env(kind: type[T], env: Mapping[str, str] = os.environ, prefix: str = PREFIX) -> T:
-    """Build a config. Raises ConfigError that names the variable."""
+def from_env(
+    kind: type[T], env: Mapping[str, str] = os.environ, prefix: str = PREFIX, usual: T | None = None
+) -> T:
+    """Build a config; what the environment does not say is as in `usual`, if that is given.
+
+    Raises ConfigError that names the variable.
+    """
     hints = get_type_hints(kind)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # pyright: ignore[reportArgumentType]
         name, hint = prefix + field.name.upper(), hints[field.name]
         if dataclasses.is_dataclass(hint):
-            values[field.name] = from_env(hint, env, name + "_")  # pyright: ignore[reportArgumentType]
+            part = getattr(usual, field.name) if usual is not None else _usual(field)
+            values[field.name] = from_env(hint, env, name + "_", part)  # pyright: ignore[reportArgumentType]
         elif name in env and (env[name] or hint is str):
             values[field.name] = _parse(name, env[name], hint)
+        elif usual is not None:
+            values[field.name] = getattr(usual, field.name)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"the environment variable {name} is not set")
     return kind(**values)
+
+
+def _usual(field: dataclasses.Field[Any]) -> Any:
+    """A part that the service wants otherwise than that part's own defaults."""
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _parse(name: str, text: str, hint: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from exchangeai.config import RpcConfig
 from exchangeai.errors import Unavailable
-from exchangeai.rpc.interceptor import ContractInterceptor
+from exchangeai.rpc.guard import Guarded
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,7 @@ class Server:
 
     def __init__(self, config: RpcConfig, *, max_receive_bytes: int = 4 * MIB) -> None:
         self._config = config
-        self.grpc: grpc.aio.Server = grpc.aio.server(
-            interceptors=[ContractInterceptor()],
+        self._server: grpc.aio.Server = grpc.aio.server(
             maximum_concurrent_rpcs=config.max_concurrent,
             options=[
                 ("grpc.max_receive_message_length", max_receive_bytes),
@@ -48,7 +47,19 @@ class Server:
         # The asyncio half of grpc_health is untyped and hidden behind an attribute.
         self._health: Any = cast("Any", health).aio.HealthServicer()
         self._names: tuple[str, ...] = ()
-        cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, self.grpc)
+        cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, self._server)
+
+    @property
+    def grpc(self) -> Any:
+        """Where the generated `add_…Servicer_to_server` functions put their methods, which get guarded."""
+        return self
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Take methods in; for generated code."""
+        self._server.add_generic_rpc_handlers(tuple(Guarded(x) for x in handlers))
+
+    def add_registered_method_handlers(self, service_name: str, handlers: Mapping[str, Any]) -> None:
+        """The other half of what generated code does; servers over asyncio have no use for it."""
 
     @asynccontextmanager
     async def serving(self, *service_names: str) -> AsyncGenerator[int]:
@@ -58,14 +69,14 @@ class Server:
         """
         self._names = (*service_names, READY)
         reflection.enable_server_reflection(
-            (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self.grpc
+            (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
         address = f"{self._config.host}:{self._config.port}"
         try:
-            port = self.grpc.add_insecure_port(address)
+            port = self._server.add_insecure_port(address)
         except RuntimeError as e:
             raise Unavailable(f"cannot listen on {address}: the port is taken or not ours") from e
-        await self.grpc.start()
+        await self._server.start()
         await self._health.set("", _SERVING)
         await self.set_ready(True)
         log.info("serving", extra={"fields": {"port": port}})
@@ -83,5 +94,5 @@ class Server:
 
     async def _drain(self) -> None:
         await self._health.enter_graceful_shutdown()
-        await self.grpc.stop(self._config.drain_s)
+        await self._server.stop(self._config.drain_s)
         log.info("drained")

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchangeai.errors import ExchangeaiError, Overloaded, Unavailable
+from services.inference.sessions import QUICK_S
 
 if TYPE_CHECKING:
     from services.inference.registry import LoadedModel
@@ -34,6 +35,7 @@ MAX_BATCH = 4
 """Windows a thread runs at once: on a CPU more gains nothing, and makes the next caller wait."""
 MAX_WAITING = 1024
 """Windows that may wait, 246 MB; those of one call are at most 128."""
+CLOSING = "the service is shutting down; ask another replica"
 LATE = "the deadline passed before the model could run; try again later or allow more time"
 
 
@@ -99,6 +101,8 @@ class Batcher:
         Callers take turns. Raises Overloaded at once when too much waits or the deadline (a reading of the
         clock) would pass meanwhile, and later when it did; ContractViolation when the graph fails.
         """
+        if len(windows) * model.session.window_s < QUICK_S:
+            return self._run_here(model, windows, outputs, deadline)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Outputs]] = loop.create_future()
 
@@ -128,6 +132,16 @@ class Batcher:
             return parts[0]
         return {name: np.concatenate([x[name] for x in parts]) for name in call.outputs}
 
+    def _run_here(
+        self, model: LoadedModel, windows: Windows, outputs: Sequence[str], deadline: float
+    ) -> Outputs:
+        """Run what takes less time than a thread takes to begin."""
+        if self._closed:
+            raise Unavailable(CLOSING)
+        if self._clock() >= deadline:
+            raise Overloaded(LATE)
+        return model.session.run(np.ascontiguousarray(windows), outputs, wide=False)
+
     def _forget(self, call: _Call) -> None:
         """Take the pieces of a caller that gave up out of the queue."""
         with self._changed:
@@ -147,7 +161,7 @@ class Batcher:
             self._closed = True
             for pieces in self._turns.values():
                 for piece in pieces:
-                    _refuse(piece.call, Unavailable("the service is shutting down; ask another replica"))
+                    _refuse(piece.call, Unavailable(CLOSING))
             self._turns.clear()
             self._waiting.clear()
             self._changed.notify_all()
@@ -164,7 +178,7 @@ class Batcher:
         count = sum(len(x.windows) for x in pieces)
         with self._changed:
             if self._closed:
-                raise Unavailable("the service is shutting down; ask another replica")
+                raise Unavailable(CLOSING)
             waiting = self._waiting.total()
             if waiting + count > self._max_waiting:
                 raise Overloaded(

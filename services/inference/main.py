@@ -45,7 +45,7 @@ class Config:
 
     bus: BusConfig
     store: StoreConfig
-    rpc: RpcConfig = field(default_factory=RpcConfig)
+    rpc: RpcConfig = field(default_factory=lambda: RpcConfig(max_concurrent=256))
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     threads: int = 0
     """CPU threads for running models; 0 takes all that this process may use."""

@@ -13,7 +13,7 @@ from exchangeai.errors import ExchangeaiError, InvalidArgument
 from exchangeai.findings import Provenance
 from exchangeai.model_file import INTENDED_USE
 from exchangeai.rpc.convert import model_to_proto, read_options_from_proto
-from exchangeai.rpc.interceptor import check
+from exchangeai.rpc.guard import check
 from exchangeai.rpc.serving import (
     defect_to_proto,
     error_to_proto,
@@ -158,7 +158,7 @@ class InferenceServicer(InferenceServiceServicer):
         except ExchangeaiError as e:
             return pb.Outcome(error=error_to_proto(e))
         except Exception:
-            # As the interceptor does for a call of its own; the other requests are not at fault.
+            # As the guard does for a call of its own; the other requests are not at fault.
             log.exception("one request of several failed")
             return pb.Outcome(error=defect_to_proto())
 

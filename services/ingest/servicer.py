@@ -28,7 +28,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class IngestServicer(IngestServiceServicer):
-    """One method per call; errors travel by the interceptor."""
+    """One method per call; the guard carries errors."""
 
     def __init__(
         self, ingest: Ingest, erasure: Erasure, export: Export, catalogue: Catalogue, hall: Hall

@@ -27,7 +27,7 @@ _REPEATED: dict[int, Repeated] = {
 
 
 class PreprocessServicer(preprocess_service_pb2_grpc.PreprocessServiceServicer):
-    """Deadlines, bounds and errors are kept by the server's interceptor."""
+    """Deadlines, bounds and errors are kept by the server's guard."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue

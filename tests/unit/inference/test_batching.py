@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ class Gate:
     batches: list[list[float]] = field(default_factory=list[list[float]])
     wide: list[bool] = field(default_factory=list[bool])
     error: Exception | None = None
+    window_s: float = math.inf
 
     def run(self, windows: Windows, outputs: Sequence[str], *, wide: bool) -> dict[str, Windows]:
         self.batches.append([float(x) for x in windows[:, 0, 0]])
@@ -219,3 +221,19 @@ async def test_closing_ends_what_runs_and_refuses_what_waits() -> None:
     await closing
     with pytest.raises(Unavailable):
         await batcher.run(model(gate), windows(1), ("logits",), NEVER)
+
+
+async def test_what_takes_less_than_a_thread_takes_to_begin_is_run_at_once() -> None:
+    gate = Gate(window_s=1e-4)
+    gate.open.set()
+    clock = [0.0]
+    with Batcher(1, clock=lambda: clock[0]) as batcher:
+        found = await batcher.run(model(gate), windows(1, 2), ("logits",), 5.0)
+        assert found["logits"][:, 0].tolist() == [2, 4]
+        assert gate.wide == [False]
+        clock[0] = 5.0
+        with pytest.raises(Overloaded, match="deadline"):
+            await batcher.run(model(gate), windows(1), ("logits",), 5.0)
+    with pytest.raises(Unavailable):
+        await batcher.run(model(gate), windows(1), ("logits",), 9.0)
+    assert len(gate.batches) == 1

@@ -1,0 +1,1 @@
+"""What `benchmarks/bench_inference.py` runs: the models, the client and the servers it compares."""

@@ -9,8 +9,8 @@ import onnx
 from exchangeai.errors import ContractViolation
 from services.inference.graph_shapes import shapes_for
 
-MAX_ELEMENTS = 1 << 26
-"""Of one tensor for one ECG: 256 MiB of float32. The largest of our own architectures needs a twentieth."""
+MAX_ELEMENTS = 1 << 24
+"""Of one tensor for one ECG: 64 MiB of float32. The largest of our own architectures needs a quarter."""
 MANY = 64
 """ECGs in one batch, for which memory must not grow faster than their number."""
 SHAPE_INPUTS: dict[str, tuple[int, ...]] = {

@@ -276,6 +276,7 @@ def test_what_cannot_be_wrapped_says_why() -> None:
     refused(foreign_model(), "input", input="x")
     refused(foreign_model(), "no output", output="x")
     refused(foreign_model(), "embedding", embedding="stem")
+    refused(foreign_model(samples=5000), "moving median", rate_hz=500, baseline_s=2.0)
     external = foreign_model()
     external.graph.initializer[0].external_data.add(key="location", value="w.bin")
     refused(external, "external files")

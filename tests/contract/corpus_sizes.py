@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from tests.contract.corpus_parts import FLOAT, INT64, case, constant, made_of
 
@@ -101,6 +101,15 @@ def bomb_that_grows_with_the_square_of_the_batch(model: onnx.ModelProto) -> None
         helper.make_node("Mul", ["part", "square"], ["shape"]),
         helper.make_node("ConstantOfShape", ["shape"], ["huge"]),
     )
+
+
+@case("'vast' of the model would have 1099511627776 elements")
+def sparse_weight_of_a_vast_shape(model: onnx.ModelProto) -> None:
+    """One value in the file; whoever runs it makes it dense."""
+    one = numpy_helper.from_array(np.ones(1, np.float32), "vast")
+    place = numpy_helper.from_array(np.zeros(1, np.int64), "place")
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(one, place, [2**40]))
+    made_of(model, helper.make_node("Identity", ["vast"], ["huge"]))
 
 
 @case("depends on the values of the signal")

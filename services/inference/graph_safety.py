@@ -58,13 +58,18 @@ def messages(root: Message) -> Iterator[Message]:
 
 
 def _refuse_external_data(model: onnx.ModelProto) -> None:
+    sparse = False
     for message in messages(model):
+        sparse = sparse or isinstance(message, onnx.SparseTensorProto)
         if isinstance(message, TensorProto) and (
             message.external_data or message.data_location == TensorProto.EXTERNAL
         ):
             raise ContractViolation(
                 "the model keeps tensors in external files; a model is one file with its weights inside"
             )
+    if sparse:
+        # ONNX infers no shapes with them, and a small file would unfold to any size.
+        raise ContractViolation("the model has sparse weights; store them dense")
 
 
 def _check_versions(model: onnx.ModelProto) -> None:

@@ -126,7 +126,6 @@ def _joined(foreign: onnx.ModelProto, mapping: Mapping, opset: int) -> onnx.Mode
         ],
         [helper.make_tensor_value_info(x, TensorProto.FLOAT, outputs[x]) for x in OUTPUTS],
         [*inner.graph.initializer, *around.constants],
-        sparse_initializer=inner.graph.sparse_initializer,
     )
     version = max(foreign.ir_version, _LEAST_IR)
     return helper.make_model(

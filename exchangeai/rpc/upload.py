@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,8 +46,9 @@ class UploadedRecord:
 class Uploads:
     """The door of the ingest service for files; safe to use from several threads."""
 
-    def __init__(self, stub: IngestServiceStub) -> None:
+    def __init__(self, stub: IngestServiceStub, metadata: Sequence[tuple[str, str]] = ()) -> None:
         self._stub: Any = stub
+        self._metadata = metadata
 
     def check(self, *, timeout_s: float = 10) -> None:
         """Raises Unavailable where no ingest service answers, or what it raises."""
@@ -62,7 +63,7 @@ class Uploads:
         TooLarge (nothing of the call was taken). An unreadable record is a result.
         """
         response: ingest_service_pb2.UploadResponse = invoke(
-            self._stub.Upload, _parts(files, options), timeout_s=timeout_s
+            self._stub.Upload, _parts(files, options), timeout_s=timeout_s, metadata=self._metadata
         )
         return [_uploaded(x) for x in response.results]
 
@@ -74,14 +75,19 @@ def open_uploads(address: str) -> Generator[Uploads]:
         yield Uploads(IngestServiceStub(channel))
 
 
-def _parts(files: Mapping[str, bytes], options: ReadOptions) -> Iterator[ingest_service_pb2.UploadRequest]:
-    stated = recording_pb2.ReadOptions(
+def read_options_to_proto(options: ReadOptions) -> recording_pb2.ReadOptions:
+    """What files do not say."""
+    return recording_pb2.ReadOptions(
         sampling_rate_hz=options.sampling_rate_hz or 0,
         unit=_UNITS[options.unit],
         unit_multiple=options.unit_multiple,
         leads=options.leads,
         strict=options.strict,
     )
+
+
+def _parts(files: Mapping[str, bytes], options: ReadOptions) -> Iterator[ingest_service_pb2.UploadRequest]:
+    stated = read_options_to_proto(options)
     for name, content in files.items():
         start = ingest_service_pb2.FileStart(name=name, size_bytes=len(content), options=stated)
         yield ingest_service_pb2.UploadRequest(file=start)

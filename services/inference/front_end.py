@@ -20,6 +20,8 @@ from exchangeai.signal.resample import anti_alias, ratio
 
 MAX_PHASES = 1000
 """Of the resampling filter: 257 Hz needs 257 of them."""
+MAX_NEIGHBOURS = 1 << 21
+"""Elements that the moving median of one lead of one ECG may gather."""
 UNITS_PER_MV = {"mV": 1.0, "uV": 1000.0, "V": 0.001}
 _LEAST = 1e-6
 """Below it a deviation or span is taken for it: a flat lead has none."""
@@ -105,7 +107,15 @@ class Builder:
         return self.part(whole, 2, 0, wanted), wanted
 
     def without_baseline(self, x_BLT: str, leads: int, samples: int, width: int) -> str:
-        """Minus the moving median over an odd `width` of samples; at the ends the signal is mirrored."""
+        """Minus the moving median over an odd `width` of samples; at the ends the signal is mirrored.
+
+        Raises ContractViolation when that takes too much memory.
+        """
+        if samples * width > MAX_NEIGHBOURS:
+            raise ContractViolation(
+                f"a moving median over {width} of {samples} samples takes too much memory; state a shorter "
+                "baseline_s, or none"
+            )
         around = np.arange(samples)[:, None] + np.arange(width) - width // 2
         period = np.mod(around, 2 * samples)
         places = np.where(period < samples, period, 2 * samples - 1 - period)

@@ -28,6 +28,8 @@ class Ecg:
     preprocessing_version: str
     age_years: int | None = None
     """None where neither the recording nor the caller says it."""
+    age_stated: bool = False
+    """The age is the caller's word, in place of what the recording says."""
     recording_id: str = ""
     """Of a stored recording; empty for others."""
 
@@ -43,13 +45,16 @@ class Admission:
 def admit(scope: Scope | None, ecg: Ecg) -> Admission:
     """Judge an ECG against a model's contract of use; None for a model that states none.
 
-    LIMITED quality passes, with its reasons in the quality; an unknown age passes with a note.
+    LIMITED quality passes, with its reasons in the quality. An unknown age passes with a note, and one that
+    the caller stated is noted, because the digest of the input does not cover it.
     """
     refusals = list(_of_quality(ecg.quality))
     notes: list[str] = []
     if scope is None:
         return Admission(refusals=tuple(refusals))
     if scope.min_age_years is not None or scope.max_age_years is not None:
+        if ecg.age_stated:
+            notes.append(f"the age of {ecg.age_years} years was stated by the caller")
         if ecg.age_years is None:
             notes.append(f"the age is not known; the model was trained on {_ages(scope)}")
         elif not _age_within(scope, ecg.age_years):

@@ -53,9 +53,7 @@ def _check_classes(manifest: Manifest) -> None:
 
 
 def _check_input(model: onnx.ModelProto) -> None:
-    weights = {x.name for x in model.graph.initializer} | {
-        x.values.name for x in model.graph.sparse_initializer
-    }
+    weights = {x.name for x in model.graph.initializer}
     inputs = [x for x in model.graph.input if x.name not in weights]
     names = [x.name for x in inputs]
     if names != [INPUT]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import onnx
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from onnx import TensorProto, numpy_helper
 
@@ -58,13 +59,30 @@ def messages(root: Message) -> Iterator[Message]:
 
 
 def _refuse_external_data(model: onnx.ModelProto) -> None:
+    sparse = False
     for message in messages(model):
+        sparse = sparse or isinstance(message, onnx.SparseTensorProto)
+        if _has_broken_text(message):
+            raise ContractViolation("the file is not an ONNX model: a name in it is no text")
         if isinstance(message, TensorProto) and (
             message.external_data or message.data_location == TensorProto.EXTERNAL
         ):
             raise ContractViolation(
                 "the model keeps tensors in external files; a model is one file with its weights inside"
             )
+    if sparse:
+        # ONNX infers no shapes with them, and a small file would unfold to any size.
+        raise ContractViolation("the model has sparse weights; store them dense")
+
+
+def _has_broken_text(message: Message) -> bool:
+    """Whether a text is not UTF-8: protobuf then gives bytes, which nothing here reckons with."""
+    return any(
+        isinstance(x, bytes)
+        for field, value in message.ListFields()
+        if field.type == FieldDescriptor.TYPE_STRING
+        for x in (value if field.is_repeated else (value,))
+    )
 
 
 def _check_versions(model: onnx.ModelProto) -> None:

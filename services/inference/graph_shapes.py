@@ -45,17 +45,12 @@ def _light(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     graph = light.graph
     graph.name = "light"
     graph.node.extend(model.graph.node)
-    weights = {x.name for x in model.graph.initializer} | {
-        x.values.name for x in model.graph.sparse_initializer
-    }
+    weights = {x.name for x in model.graph.initializer}
     for weight in model.graph.initializer:
         if math.prod(weight.dims) <= SMALL:
             graph.initializer.append(weight)
         else:
             graph.input.append(helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))
-    for sparse in model.graph.sparse_initializer:
-        info = helper.make_tensor_value_info(sparse.values.name, sparse.values.data_type, sparse.dims)
-        graph.input.append(info)
     for value in model.graph.input:
         if value.name in weights:
             continue

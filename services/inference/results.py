@@ -67,6 +67,7 @@ class ResultsLog:
     async def record(self, recording_id: str, prediction: Prediction, provenance: Provenance) -> None:
         """Keep an answer on a stored recording, unless there is one already.
 
+        Of several at the same moment one is kept; they differ in time and request id alone.
         Of a recording that is erased meanwhile nothing is left behind; raises NotFound then.
         """
         fact = ResultFact(

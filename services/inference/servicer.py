@@ -171,7 +171,7 @@ class InferenceServicer(InferenceServiceServicer):
         model = await self._registry.choose(request.model_name, request.model_version)
         ecg = await self._ecg(request)
         if request.HasField("age_years"):
-            ecg = replace(ecg, age_years=request.age_years)
+            ecg = replace(ecg, age_years=request.age_years, age_stated=True)
         prediction = await self._predictor.predict(
             model,
             ecg,

@@ -60,7 +60,8 @@ def _same(one: Outputs, other: Outputs, tolerance: float, complaint: str) -> Non
         theirs = other[name]
         if value.shape != theirs.shape:
             raise ContractViolation(f"{complaint}: {name} is {list(value.shape)} and {list(theirs.shape)}")
-        error = np.abs(value - theirs) / np.maximum(1.0, np.abs(value))
+        with np.errstate(invalid="ignore", over="ignore"):
+            error = np.abs(value - theirs) / np.maximum(1.0, np.abs(value))
         # NaN is told later, by its own name.
         if value.size and float(np.nanmax(error, initial=0.0)) > tolerance:
             raise ContractViolation(f"{complaint}: {name} differ by {float(np.nanmax(error)):.3g}")

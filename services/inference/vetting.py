@@ -29,10 +29,7 @@ def vet(data: bytes) -> Manifest:
     if len(data) > MAX_BYTES:
         raise TooLarge(f"the model has {len(data)} bytes; at most {MAX_BYTES} are accepted")
     model, manifest = inspect(data)
-    try:
-        onnx.checker.check_model(model, full_check=True)  # pyright: ignore[reportUnknownMemberType]
-    except Exception as e:  # the checker's C++ side raises several unrelated types
-        raise ContractViolation(f"the file is not valid ONNX ({type(e).__name__})") from e
+    check_whole(model)
     refuse_unbounded(model)
     try:
         session = Session(data, threads=1)
@@ -43,6 +40,14 @@ def vet(data: bytes) -> Manifest:
             raise ContractViolation(_TOO_MUCH_MEMORY) from e
         raise
     return manifest
+
+
+def check_whole(model: onnx.ModelProto) -> None:
+    """ONNX's own checks, shapes included. Raises ContractViolation."""
+    try:
+        onnx.checker.check_model(model, full_check=True)  # pyright: ignore[reportUnknownMemberType]
+    except Exception as e:  # the checker's C++ side raises several unrelated types
+        raise ContractViolation(f"the file is not valid ONNX ({type(e).__name__})") from e
 
 
 def vet_bytes(data: bytes) -> bytes:

@@ -203,6 +203,8 @@ def torn() -> Iterator[Crafted]:
     for share in (0.001, 0.1, 0.5, 0.9, 0.999):
         says = "not an ONNX model|manifest|golden|outputs|inputs"
         yield Crafted(name=f"truncated_{share}", data=good[: int(len(good) * share)], says=says)
+    latin = good.replace(b"saliency", b"sali\xe9ncy"[:8])
+    yield Crafted(name="name_that_is_no_text", data=latin, says="no text")
     yield Crafted(name="empty", data=b"", says="not an ONNX model")
     yield Crafted(name="zeros", data=bytes(4096), says="not an ONNX model")
     yield Crafted(name="text", data=b"model = torch.load('x')\n" * 50, says="not an ONNX model")

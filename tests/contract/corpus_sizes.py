@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from tests.contract.corpus_parts import FLOAT, INT64, case, constant, made_of
 
@@ -90,8 +90,8 @@ def bomb_computed_from_the_shape(model: onnx.ModelProto) -> None:
 
 @case("elements for 64 ECG")
 def bomb_that_grows_with_the_square_of_the_batch(model: onnx.ModelProto) -> None:
-    """A GiB at most for a batch of three, as vetting tries it."""
-    constant(model, "part", [2**25])
+    """Less than a GiB for a batch of three, as vetting tries it."""
+    constant(model, "part", [2**23])
     constant(model, "axis", [0])
     made_of(
         model,
@@ -101,6 +101,15 @@ def bomb_that_grows_with_the_square_of_the_batch(model: onnx.ModelProto) -> None
         helper.make_node("Mul", ["part", "square"], ["shape"]),
         helper.make_node("ConstantOfShape", ["shape"], ["huge"]),
     )
+
+
+@case("sparse weights")
+def sparse_weight_of_a_vast_shape(model: onnx.ModelProto) -> None:
+    """One value in the file; whoever runs it makes it dense."""
+    one = numpy_helper.from_array(np.ones(1, np.float32), "vast")
+    place = numpy_helper.from_array(np.zeros(1, np.int64), "place")
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(one, place, [2**40]))
+    made_of(model, helper.make_node("Identity", ["vast"], ["huge"]))
 
 
 @case("depends on the values of the signal")

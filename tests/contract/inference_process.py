@@ -40,29 +40,43 @@ class Running:
         self, data: bytes, name: str, version: int = 1, *, digest: str = "", put: bool = True
     ) -> ModelFact:
         """Publish a model as the trainer does: the object, then the fact."""
-        fact = ModelFact(
-            name=name,
-            version=version,
-            digest=digest or model_digest(data),
-            state=ModelState.APPROVED,
-            origin="here",
-            created_at=1.0,
-        )
+        return publish_model(self.bus_config, self.store_config, data, name, version, digest=digest, put=put)
 
-        async def work(bus: Bus, store: ObjectStore) -> None:
-            if put:
-                await store.put(f"models/{fact.digest}.onnx", data)
-            await bus.facts(ModelFact).create(model_key(name, version), fact)
 
-        self.behind(work)
-        return fact
+def publish_model(
+    bus_config: BusConfig,
+    store_config: StoreConfig,
+    data: bytes,
+    name: str,
+    version: int = 1,
+    *,
+    digest: str = "",
+    put: bool = True,
+) -> ModelFact:
+    """Publish a model as the trainer does: the object, then the fact."""
+    fact = ModelFact(
+        name=name,
+        version=version,
+        digest=digest or model_digest(data),
+        state=ModelState.APPROVED,
+        origin="here",
+        created_at=1.0,
+    )
+
+    async def work(bus: Bus, store: ObjectStore) -> None:
+        if put:
+            await store.put(f"models/{fact.digest}.onnx", data)
+        await bus.facts(ModelFact).create(model_key(name, version), fact)
+
+    behind(bus_config, store_config, work)
+    return fact
 
 
 @contextmanager
 def running_inference(
-    bus: BusConfig, store: StoreConfig, *, max_model_bytes: int = 1 << 20
+    bus: BusConfig, store: StoreConfig, *, max_model_bytes: int = 1 << 20, results_log: bool = False
 ) -> Iterator[Running]:
     """Start the service, yield it, drain it."""
-    config = Config(bus=bus, store=store, threads=1, max_model_bytes=max_model_bytes)
+    config = Config(bus=bus, store=store, threads=1, max_model_bytes=max_model_bytes, results_log=results_log)
     with running_service(lambda *ends: run(config, *ends)) as address, open_channel(address) as channel:
         yield Running(address, channel, bus, store)

@@ -18,7 +18,7 @@ from Crypto.PublicKey import ECC
 
 from exchangeai.__main__ import main
 from exchangeai.config import BusConfig, StoreConfig
-from exchangeai.errors import ContractViolation, TooLarge, Unavailable
+from exchangeai.errors import ContractViolation, NotReady, TooLarge, Unavailable
 from exchangeai.facts import SignatureVerdict
 from exchangeai.model_file import model_digest, write_manifest
 from exchangeai.model_parcel import Parcel, read_parcel
@@ -160,6 +160,16 @@ def test_a_site_may_insist_on_signatures(
         with pytest.raises(ContractViolation, match="not in the trust list"):
             service.take_in("strict", _signed(data, "strict", 1, THEIRS))
         assert service.take_in("strict", _signed(data, "strict", 1)).signed_by == "muenster"
+        unreadable = trusted / "broken.pem"
+        unreadable.write_text("no key")
+        try:
+            with pytest.raises(NotReady, match="trust list") as told:
+                service.take_in("strict", _signed(data, "strict", 1))
+        finally:
+            unreadable.unlink()
+        # Where the list lies is no business of a caller.
+        assert str(trusted) not in str(told.value)
+        assert "broken" not in str(told.value)
 
 
 def test_the_command_goes_all_the_way(

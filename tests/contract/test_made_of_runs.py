@@ -10,7 +10,17 @@ import pytest
 
 from exchangeai.dataset import decode_manifest, open_part
 from exchangeai.facts import Task, TrainingOptions
-from exchangeai.model_file import CARD_FILE, LOSS_KEY, MEMBERS_KEY, OUTPUTS, model_digest, parse_model
+from exchangeai.model_file import (
+    CARD_FILE,
+    LOSS_KEY,
+    MEMBERS_KEY,
+    OUTPUTS,
+    Scope,
+    model_digest,
+    parse_model,
+    read_manifest,
+)
+from exchangeai.novelty import Scorer
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.inference.vetting import vet
 from services.trainer import ensemble, quantise, train
@@ -24,7 +34,7 @@ DATASET_ID = "ad" * 32
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two finished runs that differ by their seed."""
     data = tmp_path_factory.mktemp("data")
-    write_dataset(data, DATASET_ID, counts=(16, 12, 12))
+    write_dataset(data, DATASET_ID, counts=(24, 20, 12))
     folders: list[Path] = []
     for seed in (1, 2):
         folder = tmp_path_factory.mktemp(f"run{seed}")
@@ -72,6 +82,24 @@ def test_the_joined_model_gives_the_mean_and_passes_the_gate(runs: list[Path], t
     assert result.digest == model_digest(data)
     assert manifest.test == result.test
     assert f"digest: sha256:{result.digest}" in (tmp_path / "joined" / CARD_FILE).read_text(encoding="utf-8")
+
+
+def test_runs_and_what_is_joined_of_them_carry_their_contract_of_use(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    assert ensemble.main([*map(str, runs), "--out", str(tmp_path)]) == 0
+    for folder in (*runs, tmp_path):
+        data = (folder / MODEL_FILE).read_bytes()
+        manifest = read_manifest(parse_model(data))
+        assert manifest.scope == Scope(max_missing_leads=3, min_duration_s=2.5)  # nobody's age is known
+        detector = manifest.novelty
+        assert detector is not None
+        assert (detector.fitted_windows, detector.validated_windows) == (24, 20)
+        found = session(data)(np.stack([synthetic_window(seed) for seed in range(2)]))
+        embeddings = dict(zip(OUTPUTS, found, strict=True))["embedding"]
+        assert embeddings.shape == (2, detector.features)
+        assert Scorer(detector).judge(Scorer(detector).score(embeddings[0])).limit == detector.limit
+        assert "refuses what it has not learned from" in (folder / CARD_FILE).read_text(encoding="utf-8")
 
 
 def test_joining_again_gives_the_same_bytes(runs: list[Path], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import io
 import json
 from collections import defaultdict
@@ -112,6 +113,23 @@ def _exported(stub: Any, chosen: pb.ResultFormat, **fields: Any) -> dict[str, by
         file = part.file_name or file
         files[file] += part.chunk
     return dict(files)
+
+
+def test_a_service_may_keep_every_answer_and_many_at_once_keep_one(
+    service: Running, model: ModelFact, bus_config: BusConfig, store_config: StoreConfig
+) -> None:
+    key = ingested(service, "cc" * 32, age_years=50)
+    with running_inference(bus_config, store_config, results_log=True) as keeping:
+        stub = InferenceServiceStub(keeping.channel)
+        request = request_for(recording_id=key)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda _: invoke(stub.Predict, request, timeout_s=30), range(12)))
+        invoke(stub.Predict, request_for())  # of no recording
+        page = invoke(
+            stub.ListResults, pb.ListResultsRequest(filter=pb.ResultFilter(recording_id=key)), timeout_s=10
+        )
+    [kept] = page.results
+    assert kept.answer.provenance.request_id in {x.provenance.request_id for x in answers}
 
 
 def test_only_stored_recordings_have_results(stub: Any, model: ModelFact) -> None:

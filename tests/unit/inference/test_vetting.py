@@ -16,7 +16,7 @@ from exchangeai.errors import ContractViolation
 from exchangeai.facts import Task
 from exchangeai.model_file import parse_model, read_manifest, write_manifest
 from exchangeai.testing.models import tiny_graph, tiny_manifest, tiny_model
-from services.inference import graph_safety
+from services.inference import graph_safety, graph_sizes
 from services.inference.vetting import read_verdict, vet, vet_bytes
 
 
@@ -205,6 +205,19 @@ def test_too_many_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph_safety, "MAX_NODES", 5)
     with pytest.raises(ContractViolation, match="more than 5 nodes"):
         vet(tiny_model())
+
+
+def test_weights_may_be_larger_than_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_sizes, "MAX_ELEMENTS", 60_000)
+    model = parse_model(tiny_model())
+    weights = np.zeros((5000, 20), np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "wide"))
+    model.graph.node.append(helper.make_node("MatMul", ["ecg", "wide"], ["unused"]))
+    vet(model.SerializeToString())
+    model.graph.node.append(helper.make_node("MatMul", ["unused", "narrow"], ["too_large"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((20, 5001), np.float32), "narrow"))
+    with pytest.raises(ContractViolation, match="'too_large' of the model would have 60012 elements"):
+        vet(model.SerializeToString())
 
 
 class _Opens:

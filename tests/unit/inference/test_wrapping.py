@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,8 @@ def test_resampling_in_the_graph_is_that_of_the_platform(rate_hz: float, samples
 def test_resampling_agrees_with_scipys_polyphase_and_fourier_filters() -> None:
     model = foreign_model()
     probabilities = _wrapped(model, _mapping())["probabilities"]
-    for prepared in (scipy.signal.resample_poly(ECG, 1, 5, axis=2), scipy.signal.resample(ECG, 1000, axis=2)):
+    filters: Any = scipy.signal
+    for prepared in (filters.resample_poly(ECG, 1, 5, axis=2), filters.resample(ECG, 1000, axis=2)):
         np.testing.assert_allclose(probabilities, _sigmoid(_given(model, prepared)), atol=OTHER_FILTER)
 
 
@@ -274,6 +276,7 @@ def test_what_cannot_be_wrapped_says_why() -> None:
     refused(foreign_model(), "input", input="x")
     refused(foreign_model(), "no output", output="x")
     refused(foreign_model(), "embedding", embedding="stem")
+    refused(foreign_model(samples=5000), "moving median", rate_hz=500, baseline_s=2.0)
     external = foreign_model()
     external.graph.initializer[0].external_data.add(key="location", value="w.bin")
     refused(external, "external files")
@@ -288,3 +291,17 @@ def test_a_fixed_batch_of_one_is_widened_where_the_graph_allows() -> None:
     outputs = _wrapped(model, _mapping())
     expected = _given(foreign_model(), resample(ECG, 500.0, 100.0))
     np.testing.assert_allclose(outputs["logits"], expected, atol=SAME)
+
+
+def test_torn_files_and_flipped_bytes_never_fail_in_another_way() -> None:
+    rng, data = np.random.default_rng(5), foreign_model(metadata=PUBLISHED).SerializeToString()
+    for keep in (0.0, 0.01, 0.3, 0.7, 0.999):
+        with pytest.raises(ContractViolation):
+            wrap(data[: int(len(data) * keep)], None, "theirs")
+    for _ in range(20):
+        spoilt = bytearray(data)
+        # Structure is at both ends, weights between.
+        for at in (*rng.integers(0, 1000, 2), *rng.integers(len(data) - 600, len(data), 2)):
+            spoilt[at] = int(rng.integers(0, 256))
+        with contextlib.suppress(ContractViolation):
+            wrap(bytes(spoilt), _mapping(), "theirs")

@@ -28,6 +28,7 @@ from services.inference import batching, vetting
 from services.inference.batching import Batcher
 from services.inference.exchange import Exchange, Trust
 from services.inference.oip import OpenInferenceServicer
+from services.inference.oip_extensions import NOT_OFFERED
 from services.inference.predict import Predictor
 from services.inference.registry import Registry
 from services.inference.results import ResultsLog
@@ -89,7 +90,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         trust = Trust(keys=keys, require_signature=config.require_signature)
         limit = config.max_model_bytes
         exchange = Exchange(bus, store, index, registry, vetter.vet, max_bytes=limit, trust=trust)
-        server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES)
+        server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES, not_offered=NOT_OFFERED)
         add_InferenceServiceServicer_to_server(
             InferenceServicer(
                 registry,

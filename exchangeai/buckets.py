@@ -11,6 +11,7 @@ from exchangeai.facts import (
     RecordingFact,
     ResultFact,
     RunFact,
+    ServingFact,
     SignalFact,
     TestLooksFact,
 )
@@ -25,5 +26,6 @@ BUCKETS: dict[type, str] = {
     RunFact: "runs",
     ComparisonFact: "comparisons",
     ModelFact: "models",
+    ServingFact: "serving",
     ResultFact: "results",
 }

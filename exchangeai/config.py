@@ -72,6 +72,10 @@ class RpcConfig:
     """0 takes a free one."""
     max_concurrent: int = 64
     """Calls at once; more are answered RESOURCE_EXHAUSTED."""
+    read_s: float = 20.0
+    """How long a caller may take to send the message of a call."""
+    idle_s: float = 120.0
+    """How long a stream may be open between one message and the next."""
     drain_s: float = 10.0
     """How long calls in flight may take after SIGTERM."""
 

@@ -88,6 +88,8 @@ class ModelState(StrEnum):
 
     QUARANTINED = "quarantined"
     APPROVED = "approved"
+    DEPRECATED = "deprecated"
+    """Withdrawn by a person: nobody is answered by it until it is approved again."""
 
 
 class SignatureVerdict(StrEnum):
@@ -358,3 +360,26 @@ class ModelFact:
     signature: SignatureVerdict = SignatureVerdict.UNSIGNED
     signed_by: str = ""
     """Name of the trusted key; empty unless trusted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingFact:
+    """Which versions answer under a name (written by inference; key = name of the model).
+
+    A name without one is answered by its newest approved version.
+    """
+
+    name: str
+    champion: int = 0
+    """Version that answers; 0 for the newest approved one."""
+    previous: tuple[int, ...] = ()
+    """Champions before it that one can go back to, the latest last."""
+    canary: int = 0
+    """Version that answers a share of the inputs; 0 for none."""
+    canary_share: float = 0.0
+    """From 0 to 1."""
+    shadow: int = 0
+    """Version that runs after the answer, to be compared; 0 for none."""
+    changed_by: str = ""
+    """Who made the last change, as the caller said."""
+    changed_at: float = 0.0

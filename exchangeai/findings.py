@@ -117,3 +117,5 @@ class Provenance:
     runtime_version: str
     request_id: str
     notice: str
+    model_role: str = ""
+    """`champion`, `canary`, or `version` when the request named it; empty in answers of before."""

@@ -37,6 +37,7 @@ def answer_from_proto(message: inference_service_pb2.PredictResponse) -> tuple[P
         code_version=origin.code_version,
         preprocessing_version=origin.preprocessing_version,
         runtime_version=origin.runtime_version,
+        model_role=origin.model_role,
         request_id=origin.request_id,
         notice=origin.notice,
     )

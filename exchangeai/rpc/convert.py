@@ -75,6 +75,7 @@ _REPORT_KIND: dict[ReportKind, dataset_pb2.ReportKind] = {
 _MODEL_STATE = {
     ModelState.QUARANTINED: model_pb2.MODEL_STATE_QUARANTINED,
     ModelState.APPROVED: model_pb2.MODEL_STATE_APPROVED,
+    ModelState.DEPRECATED: model_pb2.MODEL_STATE_DEPRECATED,
 }
 _SIGNATURE = {
     SignatureVerdict.UNSIGNED: model_pb2.SIGNATURE_VERDICT_UNSIGNED,

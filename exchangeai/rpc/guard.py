@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 
 from exchangeai.errors import DeadlineRequired, ExchangeaiError, InvalidArgument
 from exchangeai.rpc.errors import INTERNAL_MESSAGE, REQUEST_ID_HEADER, to_status
+from exchangeai.rpc.intake import Intake
 from exchangeai.telemetry import RPC_SECONDS, RPCS, request_id
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,9 @@ class Guarded(grpc.GenericRpcHandler):
     each call: for small calls that is a quarter of the server's work.
     """
 
-    def __init__(self, inner: grpc.GenericRpcHandler) -> None:
+    def __init__(self, inner: grpc.GenericRpcHandler, intake: Intake) -> None:
         self._inner = inner
+        self._intake = intake
         self._wrapped: dict[str, Any] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -52,64 +54,77 @@ class Guarded(grpc.GenericRpcHandler):
             handler: Any = self._inner.service(handler_call_details)
             if handler is None or method.startswith(_EXEMPT):
                 return handler
-            found = self._wrapped[method] = _wrapped(method, handler)
+            found = self._wrapped[method] = _wrapped(method, handler, self._intake)
         return found
 
 
-def _wrapped(method: str, handler: Any) -> Any:
-    call = _Calls(method)
+def _wrapped(method: str, handler: Any, intake: Intake) -> Any:
+    call = _Calls(method, intake)
     serialisers: dict[str, Any] = {
         "request_deserializer": handler.request_deserializer,
         "response_serializer": handler.response_serializer,
     }
+    # On the wire one message is a stream of one; gRPC would read it before the method may refuse the call.
     if handler.unary_unary:
-        return grpc.unary_unary_rpc_method_handler(call.unary(handler.unary_unary), **serialisers)
+        return grpc.stream_unary_rpc_method_handler(call.unary(handler.unary_unary), **serialisers)
     if handler.stream_unary:
         return grpc.stream_unary_rpc_method_handler(call.stream_in(handler.stream_unary), **serialisers)
     if handler.unary_stream:
-        return grpc.unary_stream_rpc_method_handler(call.stream_out(handler.unary_stream), **serialisers)
+        return grpc.stream_stream_rpc_method_handler(call.stream_out(handler.unary_stream), **serialisers)
     return grpc.stream_stream_rpc_method_handler(call.stream_both(handler.stream_stream), **serialisers)
 
 
 class _Calls:
-    """The four shapes of a method, all around `_Guard`."""
+    """The four shapes of a method, all around `_Guard` and what the intake allows."""
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, intake: Intake) -> None:
         self._method = method
+        self._intake = intake
         # The Open Inference Protocol states no bounds in its messages; to look for some costs time.
         self._check = _unbounded if method.startswith(OPEN_INFERENCE) else check
 
     def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Any:
-        async def behaviour(request: Message, context: Context) -> Any:
+        async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
             async with _Guard(self._method, context) as guard:
-                self._check(request)
-                return await guard.within_deadline(inner(request, context))
+                with self._intake.call():
+                    request = await self._intake.message(requests)
+                    self._check(request)
+                    return await guard.within_deadline(inner(request, context))
 
         return behaviour
 
     def stream_in(self, inner: Callable[[AsyncIterator[Any], Context], Awaitable[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
             async with _Guard(self._method, context) as guard:
-                return await guard.within_deadline(inner(_checked(requests, self._check), context))
+                with self._intake.call():
+                    return await guard.within_deadline(inner(self._checked(requests), context))
 
         return behaviour
 
     def stream_out(self, inner: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
-        async def behaviour(request: Message, context: Context) -> AsyncIterator[Any]:
+        async def behaviour(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Any]:
             async with _Guard(self._method, context):
-                self._check(request)
-                async for response in inner(request, context):
-                    yield response
+                with self._intake.call():
+                    request = await self._intake.message(requests)
+                    self._check(request)
+                    async for response in inner(request, context):
+                        yield response
 
         return behaviour
 
     def stream_both(self, inner: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Any]:
             async with _Guard(self._method, context):
-                async for response in inner(_checked(requests, self._check), context):
-                    yield response
+                with self._intake.call(stream=True):
+                    async for response in inner(self._checked(requests), context):
+                        yield response
 
         return behaviour
+
+    async def _checked(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        async for request in self._intake.messages(requests):
+            self._check(request)
+            yield request
 
 
 class _Guard:
@@ -187,11 +202,3 @@ def check(request: Message) -> None:
 
 def _unbounded(request: Message) -> None:
     pass
-
-
-async def _checked(
-    requests: AsyncIterator[Message], holds: Callable[[Message], None]
-) -> AsyncIterator[Message]:
-    async for request in requests:
-        holds(request)
-        yield request

@@ -63,6 +63,7 @@ def prediction_to_proto(
             request_id=provenance.request_id,
             notice=provenance.notice,
             runtime_version=provenance.runtime_version,
+            model_role=provenance.model_role,
         ),
         refusals=[prediction_pb2.Refusal(code=_REFUSAL[x.code], text=x.text) for x in prediction.refusals],
         notes=prediction.notes,

@@ -29,7 +29,7 @@ RESULT_FORMAT_FHIR: ResultFormat
 RESULT_FORMAT_DICOM_SR: ResultFormat
 
 class PredictRequest(_message.Message):
-    __slots__ = ("model_name", "model_version", "recording_id", "files", "tensor", "age_years", "include_saliency", "include_embedding", "record_result")
+    __slots__ = ("model_name", "model_version", "recording_id", "files", "tensor", "age_years", "include_saliency", "include_embedding", "record_result", "alias")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,7 @@ class PredictRequest(_message.Message):
     INCLUDE_SALIENCY_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     RECORD_RESULT_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: int
     recording_id: str
@@ -48,7 +49,8 @@ class PredictRequest(_message.Message):
     include_saliency: bool
     include_embedding: bool
     record_result: bool
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., recording_id: _Optional[str] = ..., files: _Optional[_Union[EcgFiles, _Mapping]] = ..., tensor: _Optional[_Union[EcgTensor, _Mapping]] = ..., age_years: _Optional[int] = ..., include_saliency: _Optional[bool] = ..., include_embedding: _Optional[bool] = ..., record_result: _Optional[bool] = ...) -> None: ...
+    alias: str
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., recording_id: _Optional[str] = ..., files: _Optional[_Union[EcgFiles, _Mapping]] = ..., tensor: _Optional[_Union[EcgTensor, _Mapping]] = ..., age_years: _Optional[int] = ..., include_saliency: _Optional[bool] = ..., include_embedding: _Optional[bool] = ..., record_result: _Optional[bool] = ..., alias: _Optional[str] = ...) -> None: ...
 
 class EcgFiles(_message.Message):
     __slots__ = ("files", "options")
@@ -133,7 +135,7 @@ class WindowFindings(_message.Message):
     def __init__(self, start_s: _Optional[float] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., ood: _Optional[_Union[_prediction_pb2.OutOfDistribution, _Mapping]] = ..., saliency: _Optional[_Union[_prediction_pb2.Saliency, _Mapping]] = ..., embedding: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Provenance(_message.Message):
-    __slots__ = ("model_name", "model_version", "model_digest", "input_digest", "code_version", "preprocessing_version", "request_id", "notice", "runtime_version")
+    __slots__ = ("model_name", "model_version", "model_digest", "input_digest", "code_version", "preprocessing_version", "request_id", "notice", "runtime_version", "model_role")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +145,7 @@ class Provenance(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ROLE_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: int
     model_digest: str
@@ -152,7 +155,8 @@ class Provenance(_message.Message):
     request_id: str
     notice: str
     runtime_version: str
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., model_digest: _Optional[str] = ..., input_digest: _Optional[str] = ..., code_version: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., request_id: _Optional[str] = ..., notice: _Optional[str] = ..., runtime_version: _Optional[str] = ...) -> None: ...
+    model_role: str
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., model_digest: _Optional[str] = ..., input_digest: _Optional[str] = ..., code_version: _Optional[str] = ..., preprocessing_version: _Optional[str] = ..., request_id: _Optional[str] = ..., notice: _Optional[str] = ..., runtime_version: _Optional[str] = ..., model_role: _Optional[str] = ...) -> None: ...
 
 class PredictBatchRequest(_message.Message):
     __slots__ = ("requests",)
@@ -345,3 +349,133 @@ class GetModelCardResponse(_message.Message):
     markdown: str
     figures: _containers.ScalarMap[str, bytes]
     def __init__(self, markdown: _Optional[str] = ..., figures: _Optional[_Mapping[str, bytes]] = ...) -> None: ...
+
+class ListServingRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListServingResponse(_message.Message):
+    __slots__ = ("serving",)
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    serving: _containers.RepeatedCompositeFieldContainer[Serving]
+    def __init__(self, serving: _Optional[_Iterable[_Union[Serving, _Mapping]]] = ...) -> None: ...
+
+class Serving(_message.Message):
+    __slots__ = ("name", "champion", "answering", "previous", "canary", "canary_share", "shadow", "changed_by", "changed_at", "agreement", "problem")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CHAMPION_FIELD_NUMBER: _ClassVar[int]
+    ANSWERING_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
+    CANARY_SHARE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_BY_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    champion: int
+    answering: int
+    previous: _containers.RepeatedScalarFieldContainer[int]
+    canary: int
+    canary_share: float
+    shadow: int
+    changed_by: str
+    changed_at: _timestamp_pb2.Timestamp
+    agreement: ShadowAgreement
+    problem: str
+    def __init__(self, name: _Optional[str] = ..., champion: _Optional[int] = ..., answering: _Optional[int] = ..., previous: _Optional[_Iterable[int]] = ..., canary: _Optional[int] = ..., canary_share: _Optional[float] = ..., shadow: _Optional[int] = ..., changed_by: _Optional[str] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., agreement: _Optional[_Union[ShadowAgreement, _Mapping]] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class ShadowAgreement(_message.Message):
+    __slots__ = ("compared", "differing", "max_difference", "dropped", "failed")
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_FIELD_NUMBER: _ClassVar[int]
+    MAX_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    compared: int
+    differing: int
+    max_difference: float
+    dropped: int
+    failed: int
+    def __init__(self, compared: _Optional[int] = ..., differing: _Optional[int] = ..., max_difference: _Optional[float] = ..., dropped: _Optional[int] = ..., failed: _Optional[int] = ...) -> None: ...
+
+class SetChampionRequest(_message.Message):
+    __slots__ = ("name", "version", "by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    by: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ...) -> None: ...
+
+class SetChampionResponse(_message.Message):
+    __slots__ = ("serving",)
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    serving: Serving
+    def __init__(self, serving: _Optional[_Union[Serving, _Mapping]] = ...) -> None: ...
+
+class SetCanaryRequest(_message.Message):
+    __slots__ = ("name", "version", "share", "by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    share: float
+    by: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., share: _Optional[float] = ..., by: _Optional[str] = ...) -> None: ...
+
+class SetCanaryResponse(_message.Message):
+    __slots__ = ("serving",)
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    serving: Serving
+    def __init__(self, serving: _Optional[_Union[Serving, _Mapping]] = ...) -> None: ...
+
+class SetShadowRequest(_message.Message):
+    __slots__ = ("name", "version", "by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    by: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ...) -> None: ...
+
+class SetShadowResponse(_message.Message):
+    __slots__ = ("serving",)
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    serving: Serving
+    def __init__(self, serving: _Optional[_Union[Serving, _Mapping]] = ...) -> None: ...
+
+class RollBackRequest(_message.Message):
+    __slots__ = ("name", "by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    by: str
+    def __init__(self, name: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class RollBackResponse(_message.Message):
+    __slots__ = ("serving",)
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    serving: Serving
+    def __init__(self, serving: _Optional[_Union[Serving, _Mapping]] = ...) -> None: ...
+
+class DeprecateModelRequest(_message.Message):
+    __slots__ = ("name", "version", "by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    by: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ...) -> None: ...
+
+class DeprecateModelResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: _model_pb2.Model
+    def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ...) -> None: ...

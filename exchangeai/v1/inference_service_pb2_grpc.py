@@ -85,6 +85,36 @@ class InferenceServiceStub:
                 request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardRequest.SerializeToString,
                 response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardResponse.FromString,
                 _registered_method=True)
+        self.ListServing = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/ListServing',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ListServingRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ListServingResponse.FromString,
+                _registered_method=True)
+        self.SetChampion = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/SetChampion',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.SetChampionRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.SetChampionResponse.FromString,
+                _registered_method=True)
+        self.SetCanary = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/SetCanary',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.SetCanaryRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.SetCanaryResponse.FromString,
+                _registered_method=True)
+        self.SetShadow = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/SetShadow',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.SetShadowRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.SetShadowResponse.FromString,
+                _registered_method=True)
+        self.RollBack = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/RollBack',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.RollBackRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.RollBackResponse.FromString,
+                _registered_method=True)
+        self.DeprecateModel = channel.unary_unary(
+                '/exchangeai.v1.InferenceService/DeprecateModel',
+                request_serializer=exchangeai_dot_v1_dot_inference__service__pb2.DeprecateModelRequest.SerializeToString,
+                response_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.DeprecateModelResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
@@ -162,6 +192,48 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListServing(self, request, context):
+        """Tells which versions answer under each name, and how shadows compare.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetChampion(self, request, context):
+        """Promotes a version: it answers for its name from now on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCanary(self, request, context):
+        """Lets a version answer a share of the inputs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetShadow(self, request, context):
+        """Lets a version run after each answer, to be compared with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBack(self, request, context):
+        """Goes back to the champion before. FAILED_PRECONDITION when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeprecateModel(self, request, context):
+        """Withdraws a version; ApproveModel brings it back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -214,6 +286,36 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.GetModelCard,
                     request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardRequest.FromString,
                     response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardResponse.SerializeToString,
+            ),
+            'ListServing': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServing,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.ListServingRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.ListServingResponse.SerializeToString,
+            ),
+            'SetChampion': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetChampion,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.SetChampionRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.SetChampionResponse.SerializeToString,
+            ),
+            'SetCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCanary,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.SetCanaryRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.SetCanaryResponse.SerializeToString,
+            ),
+            'SetShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetShadow,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.SetShadowRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.SetShadowResponse.SerializeToString,
+            ),
+            'RollBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBack,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.RollBackRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.RollBackResponse.SerializeToString,
+            ),
+            'DeprecateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeprecateModel,
+                    request_deserializer=exchangeai_dot_v1_dot_inference__service__pb2.DeprecateModelRequest.FromString,
+                    response_serializer=exchangeai_dot_v1_dot_inference__service__pb2.DeprecateModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -487,6 +589,168 @@ class InferenceService:
             '/exchangeai.v1.InferenceService/GetModelCard',
             exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardRequest.SerializeToString,
             exchangeai_dot_v1_dot_inference__service__pb2.GetModelCardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/ListServing',
+            exchangeai_dot_v1_dot_inference__service__pb2.ListServingRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.ListServingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetChampion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/SetChampion',
+            exchangeai_dot_v1_dot_inference__service__pb2.SetChampionRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.SetChampionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/SetCanary',
+            exchangeai_dot_v1_dot_inference__service__pb2.SetCanaryRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.SetCanaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/SetShadow',
+            exchangeai_dot_v1_dot_inference__service__pb2.SetShadowRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.SetShadowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/RollBack',
+            exchangeai_dot_v1_dot_inference__service__pb2.RollBackRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.RollBackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeprecateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchangeai.v1.InferenceService/DeprecateModel',
+            exchangeai_dot_v1_dot_inference__service__pb2.DeprecateModelRequest.SerializeToString,
+            exchangeai_dot_v1_dot_inference__service__pb2.DeprecateModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

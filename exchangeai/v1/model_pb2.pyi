@@ -24,6 +24,7 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
     MODEL_STATE_QUARANTINED: _ClassVar[ModelState]
     MODEL_STATE_APPROVED: _ClassVar[ModelState]
+    MODEL_STATE_DEPRECATED: _ClassVar[ModelState]
 SIGNATURE_VERDICT_UNSPECIFIED: SignatureVerdict
 SIGNATURE_VERDICT_UNSIGNED: SignatureVerdict
 SIGNATURE_VERDICT_TRUSTED: SignatureVerdict
@@ -31,6 +32,7 @@ SIGNATURE_VERDICT_UNKNOWN_KEY: SignatureVerdict
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_QUARANTINED: ModelState
 MODEL_STATE_APPROVED: ModelState
+MODEL_STATE_DEPRECATED: ModelState
 
 class Model(_message.Message):
     __slots__ = ("name", "version", "digest", "state", "task", "classes", "architecture", "test", "origin", "licence", "intended_use", "created_at", "signature", "signed_by")

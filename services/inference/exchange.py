@@ -54,7 +54,7 @@ class Trust:
 class Exchange:
     """Takes foreign models in, and gives models out.
 
-    `vet` runs `services.inference.vetting.vet_bytes` in a limited child process.
+    `vet` runs `services.inference.vetting.vet_bytes` in a limited child process: see `Vetter`.
     """
 
     def __init__(

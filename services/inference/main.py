@@ -19,7 +19,6 @@ from exchangeai.inference.grpc_service_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
 )
 from exchangeai.rpc import Server
-from exchangeai.sandbox import Sandbox
 from exchangeai.signatures import read_trusted_keys
 from exchangeai.store import open_store
 from exchangeai.v1.inference_service_pb2_grpc import (
@@ -29,11 +28,13 @@ from services.inference import batching, vetting
 from services.inference.batching import Batcher
 from services.inference.exchange import Exchange, Trust
 from services.inference.oip import OpenInferenceServicer
+from services.inference.oip_extensions import NOT_OFFERED
 from services.inference.predict import Predictor
 from services.inference.registry import Registry
 from services.inference.results import ResultsLog
 from services.inference.servicer import InferenceServicer
 from services.inference.sources import Sources
+from services.inference.vetter import Vetter
 
 MAX_REQUEST_BYTES = 40 * 1024 * 1024
 """The largest tensor (128 windows, 31 MB) and its envelope fit."""
@@ -73,7 +74,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         pool = stack.enter_context(ThreadPoolExecutor(threads, "quality"))
         reader = SandboxedReader(workers=config.readers)
         stack.push_async_callback(reader.close)
-        vetter = Sandbox(vetting.TARGET, timeout_s=vetting.TIMEOUT_S, memory_bytes=vetting.MEMORY_BYTES)
+        vetter = Vetter()
         stack.push_async_callback(vetter.close)
 
         registry = Registry(index, store, threads=threads)
@@ -88,8 +89,8 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         read_trusted_keys(keys)
         trust = Trust(keys=keys, require_signature=config.require_signature)
         limit = config.max_model_bytes
-        exchange = Exchange(bus, store, index, registry, vetter.call, max_bytes=limit, trust=trust)
-        server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES)
+        exchange = Exchange(bus, store, index, registry, vetter.vet, max_bytes=limit, trust=trust)
+        server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES, not_offered=NOT_OFFERED)
         add_InferenceServiceServicer_to_server(
             InferenceServicer(
                 registry,

@@ -147,7 +147,7 @@ def test_what_would_be_refused_is_told_before_sending() -> None:
             (np.zeros((0, 12, 5000), np.float32), ContractViolation, r"\[0, 12, 5000\]"),
         ):
             with pytest.raises(kind, match=says):
-                client.predict(values, MODEL)
+                client.predict(values, MODEL)  # type: ignore[arg-type]
         for ecg, says in (("no-such-file.edf", "cannot be read"), (b"12", "file name"), ([], "no file")):
             with pytest.raises(InvalidArgument, match=says):
                 client.predict(ecg, MODEL)  # type: ignore[arg-type]

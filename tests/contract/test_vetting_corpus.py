@@ -19,6 +19,7 @@ import pytest
 from exchangeai.errors import ContractViolation, ExchangeaiError, ReaderCrashed
 from exchangeai.sandbox import Sandbox
 from exchangeai.testing.models import tiny_model
+from services.inference.vetter import Vetter
 from services.inference.vetting import TARGET, read_verdict, refusal, vet
 from tests.contract.corpus_parts import Crafted
 from tests.contract.model_corpus import corpus
@@ -129,3 +130,16 @@ def test_memory_beyond_the_limit_kills_no_service() -> None:
             await sandbox.close()
 
     asyncio.run(starve())
+
+
+def test_each_file_is_vetted_in_a_process_of_its_own() -> None:
+    """What takes over the process that vets it cannot say "accepted" of the next file."""
+
+    async def pids() -> list[bytes]:
+        vetter = Vetter("exchangeai.testing.sandbox_targets:act")
+        try:
+            return [await vetter.vet(b"nap") for _ in range(2)]
+        finally:
+            await vetter.close()
+
+    assert len(set(asyncio.run(pids()))) == 2

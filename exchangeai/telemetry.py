@@ -29,6 +29,17 @@ UPLOADS = Counter("exchangeai_uploads_total", "Uploaded records by format and ou
 PREDICTIONS = Counter(
     "exchangeai_predictions_total", "Predictions by model and outcome", ["model", "outcome"]
 )
+SHADOWS = Counter(
+    "exchangeai_shadow_answers_total",
+    "Answers by what became of their comparison with the shadow: agreeing, differing, dropped or failed",
+    ["model", "version", "outcome"],
+)
+SHADOW_DIFFERENCE = Histogram(
+    "exchangeai_shadow_difference",
+    "Greatest difference of a probability between an answer and the shadow's",
+    ["model"],
+    buckets=(0.0001, 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
 STAGE_SECONDS = Histogram("exchangeai_stage_seconds", "Time spent in a stage of the pipeline", ["stage"])
 RUNS_ACTIVE = Gauge("exchangeai_runs_active", "Training runs being worked on")
 

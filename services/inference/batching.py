@@ -88,6 +88,11 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs on the threads."""
+        return not self._turns and not self._busy
+
     async def run(
         self,
         model: LoadedModel,

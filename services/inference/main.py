@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exchangeai.bus import open_bus, open_index
 from exchangeai.config import BusConfig, RpcConfig, StoreConfig, TelemetryConfig
-from exchangeai.facts import ModelFact
+from exchangeai.facts import ModelFact, ServingFact
 from exchangeai.formats.sandboxed import SandboxedReader
 from exchangeai.inference.grpc_service_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,  # pyright: ignore[reportUnknownVariableType]
@@ -30,9 +30,13 @@ from services.inference.exchange import Exchange, Trust
 from services.inference.oip import OpenInferenceServicer
 from services.inference.oip_extensions import NOT_OFFERED
 from services.inference.predict import Predictor
+from services.inference.readiness import Readiness
 from services.inference.registry import Registry
 from services.inference.results import ResultsLog
+from services.inference.routing import Router
 from services.inference.servicer import InferenceServicer
+from services.inference.serving import Serving
+from services.inference.shadow import Shadows
 from services.inference.sources import Sources
 from services.inference.vetter import Vetter
 
@@ -58,8 +62,13 @@ class Config:
     """Keep every answer on a stored recording among the results, asked for or not."""
     max_model_bytes: int = vetting.MAX_BYTES
     """The largest model file that may be imported; at most 512 MiB."""
+    rest_port: int = 0
+    """Port of the Open Inference Protocol over HTTP, on the host of gRPC; 0 for none."""
     trusted_keys: str = ""
     """Folder of public keys (PEM) whose signatures of imported models count; empty for none."""
+    model_memory_bytes: int = 0
+    """Memory that the weights of loaded models may take together; 0 for no bound. Beyond it the least
+    recently used one that is no champion is let go, and loaded again when a request names it."""
     require_signature: bool = False
     """Refuse imported models that no trusted key has signed."""
 
@@ -77,13 +86,17 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         vetter = Vetter()
         stack.push_async_callback(vetter.close)
 
-        registry = Registry(index, store, threads=threads)
+        served = await stack.enter_async_context(open_index(bus.facts(ServingFact)))
+        registry = Registry(index, served, store, threads=threads, memory_bytes=config.model_memory_bytes)
         following = asyncio.create_task(registry.follow())
         stack.push_async_callback(_cancelled, following)
         await asyncio.gather(registry.caught_up(), reader.start(), vetter.start())
 
         batcher = stack.enter_context(Batcher(threads, max_waiting=config.max_waiting))
         sources, predictor = Sources(bus, store, reader.read, pool), Predictor(batcher)
+        shadows = Shadows(registry, lambda: batcher.idle)
+        stack.push_async_callback(shadows.close)
+        router, readiness = Router(registry), Readiness(registry)
         keys = Path(config.trusted_keys) if config.trusted_keys else None
         # A list that cannot be read is told now, not at the first import.
         read_trusted_keys(keys)
@@ -98,16 +111,33 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
                 predictor,
                 exchange,
                 ResultsLog(bus, store, time.time),
+                router,
+                Serving(bus, index, served, registry),
+                shadows,
                 record_all=config.results_log,
             ),
             server.grpc,
         )
-        add_GRPCInferenceServiceServicer_to_server(
-            OpenInferenceServicer(registry, sources, predictor), server.grpc
-        )
+        open_inference = OpenInferenceServicer(registry, sources, predictor, router, readiness, shadows)
+        add_GRPCInferenceServiceServicer_to_server(open_inference, server.grpc)
         port = await stack.enter_async_context(
             server.serving("exchangeai.v1.InferenceService", "inference.GRPCInferenceService")
         )
+        telling = asyncio.create_task(readiness.follow(server.set_ready))
+        stack.push_async_callback(_cancelled, telling)
+        if config.rest_port:
+            from services.inference.oip_rest import serving_rest
+
+            await stack.enter_async_context(
+                serving_rest(
+                    open_inference,
+                    host=config.rpc.host,
+                    port=config.rest_port,
+                    max_body_bytes=MAX_REQUEST_BYTES,
+                    max_calls=config.rpc.max_concurrent,
+                    drain_s=config.rpc.drain_s,
+                )
+            )
         announce(port)
         await stop.wait()
 

@@ -15,9 +15,12 @@ from exchangeai.leads import STANDARD_12
 from exchangeai.model_file import INPUT, INTENDED_USE, OUTPUTS, WINDOW_SAMPLES
 from exchangeai.signal import PREPROCESSING_VERSION
 from services.inference.oip_input import DATATYPE, input_of
-from services.inference.predict import Predictor
+from services.inference.predict import Predictor, findings
+from services.inference.readiness import Readiness
 from services.inference.registry import READY, Registry
+from services.inference.routing import Role, Router, version_of
 from services.inference.servicer import caller_of, deadline_of
+from services.inference.shadow import Shadows
 from services.inference.sources import Sources, tensor_digest
 from services.inference.streams import in_order
 
@@ -30,8 +33,19 @@ AT_WORK = 8
 class OpenInferenceServicer(GRPCInferenceServiceServicer):
     """Answers `inference.GRPCInferenceService`. Each record of a batch counts as an ECG of its own."""
 
-    def __init__(self, registry: Registry, sources: Sources, predictor: Predictor) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        sources: Sources,
+        predictor: Predictor,
+        router: Router,
+        readiness: Readiness,
+        shadows: Shadows,
+    ) -> None:
         self._registry = registry
+        self._router = router
+        self._readiness = readiness
+        self._shadows = shadows
         self._sources = sources
         self._predictor = predictor
 
@@ -40,14 +54,17 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         return pb.ServerLiveResponse(live=True)
 
     async def ServerReady(self, request: pb.ServerReadyRequest, context: Any) -> pb.ServerReadyResponse:
-        """Whether the server takes requests: it listens only once its models are loaded."""
-        return pb.ServerReadyResponse(ready=True)
+        """Whether the champion of every served name answers here."""
+        return pb.ServerReadyResponse(ready=not self._readiness.missing())
 
     async def ModelReady(self, request: pb.ModelReadyRequest, context: Any) -> pb.ModelReadyResponse:
         """Whether a model answers now; an unknown one does not."""
-        version = _version(request.version)
-        versions = self._registry.ready_versions(request.name)
-        return pb.ModelReadyResponse(ready=version in versions if version else bool(versions))
+        version, alias = version_of(request.version)
+        if alias == Role.CANARY:
+            version, _ = self._registry.canary(request.name)
+        elif not version:
+            version = self._registry.champion(request.name)
+        return pb.ModelReadyResponse(ready=version in self._registry.ready_versions(request.name))
 
     async def ServerMetadata(
         self, request: pb.ServerMetadataRequest, context: Any
@@ -57,7 +74,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: Any) -> pb.ModelMetadataResponse:
         """Inputs and outputs of a model."""
-        model = await self._registry.choose(request.name, _version(request.version))
+        model = (await self._router.route(request.name, *version_of(request.version))).model
         kind = pb.ModelMetadataResponse.TensorMetadata
         shape = [-1, len(STANDARD_12), WINDOW_SAMPLES]
         return pb.ModelMetadataResponse(
@@ -129,15 +146,25 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
     async def _answer(
         self, request: pb.ModelInferRequest, deadline: float, caller: str
     ) -> pb.ModelInferResponse:
-        model = await self._registry.choose(request.model_name, _version(request.model_version))
+        route = await self._router.route(request.model_name, *version_of(request.model_version))
         ecg = input_of(request)
+        digest = tensor_digest(ecg)
+        route = await self._router.meet(route, digest)
+        model = route.model
         wanted = _wanted(request)
         quality = await self._sources.judge_each(ecg) if _assessing(request) else []
         outputs = await self._predictor.infer(model, ecg, wanted, deadline, caller)
+        if "probabilities" in outputs:
+            self._shadows.offer(
+                model,
+                ecg,
+                lambda: [findings(x.astype(np.float64), model.manifest) for x in outputs["probabilities"]],
+            )
         reasons = [f"{i}: {'; '.join(x.reasons)}" for i, x in enumerate(quality) if x.reasons]
         parameters = {
             "model_digest": model.fact.digest,
-            "input_digest": tensor_digest(ecg),
+            "model_role": route.role.value,
+            "input_digest": digest,
             "code_version": __version__,
             "preprocessing_version": PREPROCESSING_VERSION,
             "quality": ",".join(x.verdict.value for x in quality) or "not_assessed",
@@ -166,14 +193,6 @@ def _assessing(request: pb.ModelInferRequest) -> bool:
     if parameter.WhichOneof("parameter_choice") != "bool_param":
         raise InvalidArgument("the parameter 'assess_quality' must be true or false")
     return parameter.bool_param
-
-
-def _version(text: str) -> int:
-    if not text:
-        return 0
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) == 0:
-        raise InvalidArgument("the model's version must be a whole number from 1, or empty for the newest")
-    return int(text)
 
 
 def _wanted(request: pb.ModelInferRequest) -> tuple[str, ...]:

@@ -55,8 +55,7 @@ class Predictor:
         asked = {"saliency": saliency, "embedding": embedding}
         missing = tuple(f"the model gives no {x}" for x, wanted in asked.items() if wanted and x in absent)
         saliency, embedding = saliency and "saliency" not in absent, embedding and "embedding" not in absent
-        used = _used_windows(ecg.valid_samples)
-        values_mv = ecg.values_mv if len(used) == len(ecg.values_mv) else ecg.values_mv[used]
+        used, values_mv = _used_windows(ecg.valid_samples), used_windows(ecg)
         wanted = ["probabilities"]
         wanted += ["embedding"] if embedding or manifest.novelty is not None else []
         wanted += ["saliency"] if saliency else []
@@ -95,6 +94,12 @@ class Predictor:
         """Raw outputs by name on float32 [n, 12, 5000]."""
         with stage("model"):
             return await self._batcher.run(model, values_mv, outputs, deadline, caller)
+
+
+def used_windows(ecg: Ecg) -> npt.NDArray[np.float32]:
+    """The windows of an ECG that a model is run on: float32 [n, 12, 5000], mV."""
+    used = _used_windows(ecg.valid_samples)
+    return ecg.values_mv if len(used) == len(ecg.values_mv) else ecg.values_mv[used]
 
 
 def findings(probabilities_C: npt.NDArray[np.float64], manifest: Manifest) -> tuple[Finding, ...]:

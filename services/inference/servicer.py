@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from exchangeai import __version__
 from exchangeai.errors import ExchangeaiError, InvalidArgument
+from exchangeai.facts import ServingFact
 from exchangeai.findings import Provenance
 from exchangeai.model_file import INTENDED_USE
 from exchangeai.rpc.convert import model_to_proto, read_options_from_proto
 from exchangeai.rpc.guard import check
+from exchangeai.rpc.names import serving_to_proto
 from exchangeai.rpc.serving import (
     defect_to_proto,
     error_to_proto,
@@ -27,10 +29,13 @@ from exchangeai.v1.inference_service_pb2_grpc import InferenceServiceServicer
 from services.inference import tensors
 from services.inference.exchange import Exchange
 from services.inference.gate import Ecg
-from services.inference.predict import NO_DEADLINE, Predictor
-from services.inference.registry import LoadedModel, Registry
+from services.inference.predict import NO_DEADLINE, Predictor, used_windows
+from services.inference.registry import Registry
 from services.inference.results import ResultsLog, Wanted
+from services.inference.routing import Route, Router
+from services.inference.serving import Serving
 from services.inference.sessions import RUNTIME_VERSION
+from services.inference.shadow import Shadows
 from services.inference.sources import Sources
 from services.inference.streams import in_order
 
@@ -50,6 +55,9 @@ class InferenceServicer(InferenceServiceServicer):
         predictor: Predictor,
         exchange: Exchange,
         results: ResultsLog,
+        router: Router,
+        serving: Serving,
+        shadows: Shadows,
         *,
         record_all: bool = False,
     ) -> None:
@@ -58,6 +66,9 @@ class InferenceServicer(InferenceServiceServicer):
         self._predictor = predictor
         self._exchange = exchange
         self._results = results
+        self._router = router
+        self._serving = serving
+        self._shadows = shadows
         self._record_all = record_all
 
     async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
@@ -151,6 +162,45 @@ class InferenceServicer(InferenceServiceServicer):
         text, figures = await self._exchange.card(request.name, request.version)
         return pb.GetModelCardResponse(markdown=text, figures=figures)
 
+    async def ListServing(self, request: pb.ListServingRequest, context: Any) -> pb.ListServingResponse:
+        """Tell which versions answer under each name."""
+        return pb.ListServingResponse(serving=[self._served(*x) for x in self._serving.listed()])
+
+    async def SetChampion(self, request: pb.SetChampionRequest, context: Any) -> pb.SetChampionResponse:
+        """Promote a version."""
+        await self._serving.promote(request.name, request.version, request.by)
+        return pb.SetChampionResponse(serving=self._serving_of(request.name))
+
+    async def SetCanary(self, request: pb.SetCanaryRequest, context: Any) -> pb.SetCanaryResponse:
+        """Let a version answer a share of the inputs."""
+        await self._serving.set_canary(request.name, request.version, request.share, request.by)
+        return pb.SetCanaryResponse(serving=self._serving_of(request.name))
+
+    async def SetShadow(self, request: pb.SetShadowRequest, context: Any) -> pb.SetShadowResponse:
+        """Let a version run after the answers."""
+        await self._serving.set_shadow(request.name, request.version, request.by)
+        return pb.SetShadowResponse(serving=self._serving_of(request.name))
+
+    async def RollBack(self, request: pb.RollBackRequest, context: Any) -> pb.RollBackResponse:
+        """Go back to the champion before."""
+        await self._serving.roll_back(request.name, request.by)
+        return pb.RollBackResponse(serving=self._serving_of(request.name))
+
+    async def DeprecateModel(
+        self, request: pb.DeprecateModelRequest, context: Any
+    ) -> pb.DeprecateModelResponse:
+        """Withdraw a version."""
+        model = await self._serving.deprecate(request.name, request.version, request.by)
+        return pb.DeprecateModelResponse(model=model_to_proto(*model))
+
+    def _serving_of(self, name: str) -> pb.Serving:
+        return self._served(*next(x for x in self._serving.listed() if x[0].name == name))
+
+    def _served(self, fact: ServingFact, answering: int, problem: str) -> pb.Serving:
+        told = self._shadows.agreement(fact.name)
+        agreement = None if told is None else pb.ShadowAgreement(**asdict(told))
+        return serving_to_proto(fact, answering, problem, agreement)
+
     async def _outcome(self, request: pb.PredictRequest, deadline: float, caller: str) -> pb.Outcome:
         try:
             check(request)
@@ -168,19 +218,22 @@ class InferenceServicer(InferenceServiceServicer):
             raise InvalidArgument(
                 "only answers on stored recordings are recorded: upload the ECG and send its recording_id"
             )
-        model = await self._registry.choose(request.model_name, request.model_version)
+        route = await self._router.route(request.model_name, request.model_version, request.alias)
         ecg = await self._ecg(request)
+        route = await self._router.meet(route, ecg.input_digest)
         if request.HasField("age_years"):
             ecg = replace(ecg, age_years=request.age_years, age_stated=True)
         prediction = await self._predictor.predict(
-            model,
+            route.model,
             ecg,
             deadline,
             caller,
             saliency=request.include_saliency,
             embedding=request.include_embedding,
         )
-        provenance = _provenance(model, ecg)
+        provenance = _provenance(route, ecg)
+        if prediction.findings:
+            self._shadows.offer(route.model, used_windows(ecg), lambda: [prediction.findings])
         if stored and (request.record_result or self._record_all):
             await self._results.record(request.recording_id, prediction, provenance)
         return prediction_to_proto(prediction, provenance)
@@ -220,11 +273,13 @@ def _wanted(message: pb.ResultFilter) -> Wanted:
     )
 
 
-def _provenance(model: LoadedModel, ecg: Ecg) -> Provenance:
+def _provenance(route: Route, ecg: Ecg) -> Provenance:
+    model = route.model
     return Provenance(
         model_name=model.fact.name,
         model_version=model.fact.version,
         model_digest=model.fact.digest,
+        model_role=route.role.value,
         input_digest=ecg.input_digest,
         code_version=__version__,
         preprocessing_version=ecg.preprocessing_version,

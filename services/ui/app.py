@@ -9,7 +9,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_u
 from flask import Response
 
 from services.ui.gateway import Gateway
-from services.ui.pages import analyse, compare, finetune
+from services.ui.pages import analyse, compare, finetune, models
 from services.ui.pages.notices import POLITE, banner
 
 NOTICE = "Research use only, not a medical device"
@@ -23,6 +23,7 @@ _PAGES = {
     "page-analyse": ("/analyse", analyse.layout),
     "page-finetune": ("/fine-tune", finetune.layout),
     "page-compare": ("/compare", compare.layout),
+    "page-models": ("/models", models.layout),
 }
 
 _HTML = """<!DOCTYPE html>
@@ -50,6 +51,7 @@ def build(gateway: Gateway) -> Dash:
     analyse.register(app, gateway)
     finetune.register(app, gateway)
     compare.register(app, gateway)
+    models.register(app, gateway)
     _harden(app)
     return app
 
@@ -73,6 +75,7 @@ def _shell() -> Any:
                             dcc.Link("Analyse", href="/analyse", id="nav-analyse", className="nav"),
                             dcc.Link("Fine-tune", href="/fine-tune", id="nav-finetune", className="nav"),
                             dcc.Link("Compare", href="/compare", id="nav-compare", className="nav"),
+                            dcc.Link("Models", href="/models", id="nav-models", className="nav"),
                         ],
                         **{"aria-label": "Pages"},  # pyright: ignore[reportArgumentType]
                     ),
@@ -93,6 +96,7 @@ def _navigation(app: Any) -> None:
         Output("nav-analyse", "className"),
         Output("nav-finetune", "className"),
         Output("nav-compare", "className"),
+        Output("nav-models", "className"),
         Input("url", "pathname"),
         State("page", "children"),
     )

@@ -97,6 +97,38 @@ class ModelView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VersionView:
+    """A version of a model."""
+
+    version: int
+    state: str
+    """`quarantined`, `approved` or `deprecated`."""
+    digest: str
+    origin: str
+    signed_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingView:
+    """A name with its versions, newest first, and how it is served; version 0 stands for none."""
+
+    name: str
+    versions: tuple[VersionView, ...]
+    champion: int
+    answering: int
+    previous: tuple[int, ...] = ()
+    canary: int = 0
+    canary_share: float = 0.0
+    shadow: int = 0
+    changed_by: str = ""
+    changed_at: float = 0.0
+    problem: str = ""
+    compared: int = 0
+    differing: int = 0
+    max_difference: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class FindingView:
     """One class of a prediction, or one number with its 90 % bounds."""
 

@@ -74,9 +74,21 @@ def publish_model(
 
 @contextmanager
 def running_inference(
-    bus: BusConfig, store: StoreConfig, *, max_model_bytes: int = 1 << 20, results_log: bool = False
+    bus: BusConfig,
+    store: StoreConfig,
+    *,
+    max_model_bytes: int = 1 << 20,
+    results_log: bool = False,
+    model_memory_bytes: int = 0,
 ) -> Iterator[Running]:
     """Start the service, yield it, drain it."""
-    config = Config(bus=bus, store=store, threads=1, max_model_bytes=max_model_bytes, results_log=results_log)
+    config = Config(
+        bus=bus,
+        store=store,
+        threads=1,
+        max_model_bytes=max_model_bytes,
+        results_log=results_log,
+        model_memory_bytes=model_memory_bytes,
+    )
     with running_service(lambda *ends: run(config, *ends)) as address, open_channel(address) as channel:
         yield Running(address, channel, bus, store)

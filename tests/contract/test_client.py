@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -178,6 +179,45 @@ def test_a_channel_that_could_not_be_trusted_is_refused() -> None:
         connect("localhost")
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
+def test_a_token_goes_over_tls_to_a_server_that_is_known(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    names = ["-addext", "subjectAltName=DNS:ecg.example", "-subj", "/CN=ecg.example"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names]
+    made += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True, timeout=30)
+    seen: list[str] = []
+
+    def listed(request: bytes, context: grpc.ServicerContext) -> bytes:
+        seen.extend(str(v) for k, v in context.invocation_metadata() if k == "authorization")
+        return b""
+
+    server = _server({"ListModels": grpc.unary_unary_rpc_method_handler(listed)})
+    pair = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', pair)}"
+    server.start()
+    trusted: dict[str, Any] = {"tls": True, "ca_file": str(certificate), "wait_s": 0, "token": "secret"}
+    try:
+        for addresses in (address, [address, address]):
+            with connect(addresses, server_name="ecg.example", **trusted) as client:
+                assert client.models() == []
+                assert "secret" not in repr(client.__dict__)
+        stranger = connect(address, server_name="other.example", **trusted)
+        with stranger as client, pytest.raises(Unavailable):
+            client.models(timeout_s=0.5)
+    finally:
+        server.stop(None).wait()
+    assert seen == ["Bearer secret"] * 2
+
+
+def _server(methods: dict[str, grpc.RpcMethodHandler[Any, Any]]) -> grpc.Server:
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("exchangeai.v1.InferenceService", methods),)
+    )
+    return server
+
+
 def test_nobody_there_is_told_in_time() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -252,11 +292,7 @@ def test_what_helps_is_tried_again_within_the_deadline(
     statuses: list[tuple[grpc.StatusCode, str]], kind: type[Exception] | None, calls: int | None
 ) -> None:
     script = _Scripted(*statuses)
-    server = grpc.server(ThreadPoolExecutor(2))
-    handler = grpc.unary_unary_rpc_method_handler(script)
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("exchangeai.v1.InferenceService", {"ListModels": handler}),)
-    )
+    server = _server({"ListModels": grpc.unary_unary_rpc_method_handler(script)})
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
@@ -266,7 +302,7 @@ def test_what_helps_is_tried_again_within_the_deadline(
                 assert client.models(timeout_s=20) == []
             else:
                 with pytest.raises(kind):
-                    client.models(timeout_s=2)
+                    client.models(timeout_s=1)
                 assert time.monotonic() - begun < 3
     finally:
         server.stop(None).wait()

@@ -60,6 +60,7 @@ from services.ui.gateway.answers import (
     recording_view,
 )
 from services.ui.gateway.line import Line
+from services.ui.gateway.models import ModelsDoor
 from services.ui.gateway.trainer import TrainerDoor
 from services.ui.views import (
     DatasetOrder,
@@ -109,6 +110,8 @@ class Gateway:
         self._preprocess: Any = preprocess_service_pb2_grpc.PreprocessServiceStub(preprocess)
         self.trainer = TrainerDoor(self._lines["trainer"], trainer)
         """The verbs of the trainer."""
+        self.serving = ModelsDoor(self._lines["inference"])
+        """The verbs on models and how they are served."""
         self._inference: Any = inference_service_pb2_grpc.InferenceServiceStub(inference)
         self._probes = ThreadPoolExecutor(len(SERVICES), thread_name_prefix="probe")
 

@@ -117,16 +117,23 @@ class Exchange:
     async def approve(self, name: str, version: int) -> tuple[ModelFact, Manifest]:
         """Let a model predict; returns when it does, here.
 
-        Raises NotFound, or NotReady when it fails to load.
+        Raises NotFound, or NotReady when it fails to load; then it stays what it was.
         """
         key = model_key(name, version)
-        if await self._facts.get(key) is None:
+        known = await self._facts.get(key)
+        if known is None:
             raise NotFound(f"the model {name!r} has no version {version}")
         fact = await self._facts.change(key, lambda x: replace(x, state=ModelState.APPROVED))
         event = ModelPublished(name=fact.name, version=fact.version, digest=fact.digest)
         await self._bus.publish(event, dedup_id=f"{key}:{fact.digest}")
         await self._index.wait(key, lambda x: x is not None and x.state is ModelState.APPROVED)
-        return fact, (await self._registry.choose(name, version)).manifest
+        try:
+            return fact, (await self._registry.choose(name, version)).manifest
+        except NotReady:
+            # What does not work here must not become the newest approved version, which may answer.
+            before = known.value.state
+            await self._facts.change(key, lambda x: replace(x, state=before))
+            raise
 
     async def signed(self, name: str, version: int = 0) -> tuple[ModelFact, bytes]:
         """(model, signature that came with it or none); version 0 is the newest. Raises NotFound."""

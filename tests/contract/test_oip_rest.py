@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import socket
 import subprocess
@@ -163,7 +162,6 @@ def test_a_body_that_is_announced_takes_no_memory_and_noise_ends_its_connection(
         assert _call(address, "GET", "/v2/health/live")[0] == 200
 
 
-@pytest.mark.skipif(importlib.util.find_spec("geventhttpclient") is None, reason="needs tritonclient[http]")
 def test_the_stock_client(served: tuple[str, RawOutputs], tmp_path: Path) -> None:
     address, expected = served
     path = tmp_path / "input.npy"

@@ -69,7 +69,7 @@ async def serving(servicer: Servicer, **config: float) -> AsyncGenerator[grpc.Ch
             yield channel
 
 
-async def get(channel: grpc.Channel, **options: float) -> object:
+async def get(channel: grpc.Channel, **options: Any) -> object:
     return await asyncio.to_thread(invoke, IngestServiceStub(channel).Get, KNOWN, **options)
 
 

@@ -85,7 +85,7 @@ def main(address: str, model: str, path: str) -> dict[str, Any]:
     async def asynchronously() -> list[Any]:
         async with triton_aio.InferenceServerClient(address) as other:
             found = await asyncio.gather(*(other.infer(model, [plain]) for _ in range(8)))
-            return [x.as_numpy("logits").tolist() for x in found]
+            return [np.asarray(x.as_numpy("logits")).tolist() for x in found if x is not None]
 
     microvolts = np.round(values * 1000).astype(np.int16)
     return {

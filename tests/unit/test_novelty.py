@@ -74,9 +74,10 @@ def able() -> Able:
 def test_real_ecgs_are_like_and_what_is_no_ecg_is_not(able: Able) -> None:
     random = np.random.default_rng(0)
     t_s = np.arange(5000) / 500
-    noise = random.normal(0, 0.3, (12, 12, 5000))
+    noise = random.normal(0, 0.3, (12, 12, 5000)).astype(np.float32)
     heights_mv, rates_hz = random.uniform(0.2, 1.5, (12, 12, 1)), random.uniform(0.8, 10, (12, 1, 1))
     sines = heights_mv * np.sin(2 * np.pi * rates_hz * t_s + random.uniform(0, 6, (12, 12, 1)))
+    sines = sines.astype(np.float32)
     assert able.outside(able.unseen) <= 0.05
     assert able.outside(np.stack([x.samples[:5000] for x in real_ecg()[0].leads])[None]) == 0
     assert able.outside(noise) >= 0.9

@@ -187,8 +187,7 @@ def _references(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("result", [ANSWERED, REFUSED, NUMBER])
-def test_a_fhir_bundle_passes_the_models_of_the_standard_where_they_are_installed(result: Result) -> None:
-    pytest.importorskip("fhir.resources.R4B")
+def test_a_fhir_bundle_passes_the_models_of_the_standard(result: Result) -> None:
     from fhir.resources.R4B.bundle import Bundle
 
     (data,) = _written("fhir", [result]).values()

@@ -11,7 +11,7 @@ LIGHT := not slow and not faults and not browser and not endurance
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick test-endurance check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train chart clean
+.PHONY: help run demo test test-quick test-endurance check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train bench-inference soak chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -72,6 +72,15 @@ bench-preprocess: $(VENV)/.dev ## measure filters, resampling and quality agains
 
 bench-scale-out: $(VENV)/.run ## measure what two preprocess workers do, as a ratio to what one does
 	$(BIN)/python -m benchmarks.bench_scale_out
+
+bench-inference: $(VENV)/.dev ## measure serving beside other servers with the same model, client and machine
+	for peer in benchmarks/peers-inference/*.txt; do home=$(VENV)/peers-inference/$$(basename $$peer .txt); \
+	  test -x $$home/bin/python || $(PYTHON) -m venv $$home; $$home/bin/python -m pip install -q -r $$peer || exit 1; done
+	for model in ref null; do \
+	  $(BIN)/python -m benchmarks.bench_inference --model $$model --peers $(VENV)/peers-inference || exit 1; done
+
+soak: $(VENV)/.dev ## four times more requests than can be answered, for MINUTES (default: 10)
+	$(BIN)/python -m benchmarks.soak_inference --minutes $(or $(MINUTES),10)
 
 chart: $(VENV)/.dev ## render, lint and check the Helm chart
 	$(BIN)/python -m pytest -q tests/contract/test_chart.py

@@ -87,10 +87,12 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         stack.push_async_callback(vetter.close)
 
         served = await stack.enter_async_context(open_index(bus.facts(ServingFact)))
+        # Before models are loaded: what starts meanwhile would spoil the measurement of their speed.
+        await asyncio.gather(reader.start(), vetter.start())
         registry = Registry(index, served, store, threads=threads, memory_bytes=config.model_memory_bytes)
         following = asyncio.create_task(registry.follow())
         stack.push_async_callback(_cancelled, following)
-        await asyncio.gather(registry.caught_up(), reader.start(), vetter.start())
+        await registry.caught_up()
 
         batcher = stack.enter_context(Batcher(threads, max_waiting=config.max_waiting))
         sources, predictor = Sources(bus, store, reader.read, pool), Predictor(batcher)

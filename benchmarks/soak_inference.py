@@ -27,14 +27,13 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.about import about
+from benchmarks.inference.client import UNARY, request_bytes
 from benchmarks.inference.models import model_file, windows
 from benchmarks.inference.servers import KINDS, MALLOC, Running, running
-from exchangeai.inference import grpc_service_pb2 as pb
 
 OVERLOAD = 4
 DEADLINE_S = 2.0
 PARTS = 10
-UNARY = "/inference.GRPCInferenceService/ModelInfer"
 
 
 def main() -> None:
@@ -90,16 +89,7 @@ def _overloaded(server: Running, held: Path, chosen: argparse.Namespace) -> dict
 
 
 async def _client(address: str, model: str, rate: float, seconds: float) -> dict[str, Any]:
-    values = windows(1)
-    kind = pb.ModelInferRequest
-    request = kind(
-        model_name=model,
-        inputs=[kind.InferInputTensor(name="ecg", datatype="FP32", shape=values.shape)],
-        outputs=[kind.InferRequestedOutputTensor(name="logits")],
-        raw_input_contents=[values.tobytes()],
-    )
-    request.parameters["assess_quality"].bool_param = False
-    data = request.SerializeToString()
+    data = request_bytes(model, windows(1))
     took_ms: dict[str, list[float]] = {}
     codes: Counter[str] = Counter()
     calls: set[asyncio.Task[None]] = set()

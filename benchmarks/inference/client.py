@@ -84,27 +84,26 @@ async def _load(ask: Ask, flight: int, seconds: float) -> dict[str, float]:
     return {"rate": len(took_ms) / whole_s, "p50_ms": float(p50), "p99_ms": float(p99), "failed": failed}
 
 
-def _requests(options: argparse.Namespace, groups: list[Any]) -> list[bytes]:
+def request_bytes(model: str, group: Any, *, microvolts: bool = False) -> bytes:
+    """A request of the Open Inference Protocol for the logits of some windows."""
     from exchangeai.inference import grpc_service_pb2 as pb
 
-    made: list[bytes] = []
-    for group in groups:
-        values = np.rint(group * 1000).astype("<i2") if options.microvolts else group.astype("<f4")
-        kind = pb.ModelInferRequest
-        request = kind(
-            model_name=options.model,
-            inputs=[
-                kind.InferInputTensor(
-                    name="ecg", datatype="INT16" if options.microvolts else "FP32", shape=values.shape
-                )
-            ],
-            outputs=[kind.InferRequestedOutputTensor(name="logits")],
-            raw_input_contents=[values.tobytes()],
-        )
-        # Other servers have no such parameter and do no such work.
-        request.parameters["assess_quality"].bool_param = False
-        made.append(request.SerializeToString())
-    return made
+    values = np.rint(group * 1000).astype("<i2") if microvolts else group.astype("<f4")
+    kind = pb.ModelInferRequest
+    datatype = "INT16" if microvolts else "FP32"
+    request = kind(
+        model_name=model,
+        inputs=[kind.InferInputTensor(name="ecg", datatype=datatype, shape=values.shape)],
+        outputs=[kind.InferRequestedOutputTensor(name="logits")],
+        raw_input_contents=[values.tobytes()],
+    )
+    # Other servers have no such parameter and do no such work.
+    request.parameters["assess_quality"].bool_param = False
+    return request.SerializeToString()
+
+
+def _requests(options: argparse.Namespace, groups: list[Any]) -> list[bytes]:
+    return [request_bytes(options.model, x, microvolts=options.microvolts) for x in groups]
 
 
 def _channel(address: str) -> Any:

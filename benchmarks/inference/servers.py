@@ -247,11 +247,7 @@ def _publish(stack: ExitStack, place: Place) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for pid in reversed(_tree(process.pid)):
-        try:
-            os.kill(pid, 15 if pid == process.pid else 0)
-        except ProcessLookupError:
-            continue
+    process.terminate()
     try:
         process.wait(20)
     except subprocess.TimeoutExpired:

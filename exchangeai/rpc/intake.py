@@ -9,6 +9,7 @@ all of it is in memory (300 MB sent are 300 MB held). To read a message so costs
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,6 @@ class Intake:
 def rss_bytes() -> int:
     """Memory that this process holds; 0 where the system does not tell (then it is not watched)."""
     try:
-        return int(_PAGES.read_bytes().split()[1]) * 4096
+        return int(_PAGES.read_bytes().split()[1]) * resource.getpagesize()
     except OSError:
         return 0

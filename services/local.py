@@ -22,6 +22,7 @@ from exchangeai.bus.embedded import start_bus
 from exchangeai.config import PREFIX, BusConfig, StoreConfig, from_env, to_env
 from exchangeai.embedded import Credentials, ServerFailed, ServerProcess
 from exchangeai.errors import ExchangeaiError
+from exchangeai.ports import ReservedPort
 from exchangeai.store.embedded import start_store
 
 GRPC_SERVICES = ("ingest", "preprocess", "trainer", "inference")
@@ -67,6 +68,7 @@ class Platform:
         self._servers: list[_Child] = []
         self._services: list[_Child] = []
         self._stopping = False
+        self._held: list[ReservedPort] = []
 
     @property
     def ui_url(self) -> str:
@@ -148,7 +150,7 @@ class Platform:
         folder = self.data / "store"
         with self._step("object store (SeaweedFS)"):
             server = start_store(folder)
-            self._await_port(server.ports[0], server.process)
+            self._await_port(server.ports[0].number, server.process)
         self._servers.append(
             _Child("store", lambda: start_store(folder, server.ports).process, server.process)
         )
@@ -193,16 +195,14 @@ class Platform:
 
     def _port(self, name: str) -> int:
         """The wanted port when it is free, else any free one."""
-        for wanted in (self._ports.get(name, 0), 0):
-            with socket.socket() as s:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    s.bind(("127.0.0.1", wanted))
-                except OSError:
-                    self._say(f"port {wanted} for {name} is taken; using another")
-                    continue
-                return int(s.getsockname()[1])
-        raise ServerFailed("there is no free port")
+        wanted = self._ports.get(name, 0)
+        try:
+            held = ReservedPort(wanted)
+        except OSError:
+            self._say(f"port {wanted} for {name} is taken; using another")
+            held = ReservedPort()
+        self._held.append(held)
+        return held.number
 
     @contextmanager
     def _step(self, what: str) -> Generator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 
 from exchangeai.config import StoreConfig
 from exchangeai.embedded import Credentials, ServerProcess, executable
+from exchangeai.ports import ReservedPort
 
 _PORTS = (
     "s3.port",
@@ -30,7 +30,7 @@ class EmbeddedStore:
 
     config: StoreConfig
     process: ServerProcess
-    ports: tuple[int, ...]
+    ports: tuple[ReservedPort, ...]
 
 
 class _Secrets(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ def _new_secrets() -> _Secrets:
     return _Secrets(secrets.token_hex(10), *(secrets.token_hex(32) for _ in range(4)))
 
 
-def start_store(folder: Path, ports: tuple[int, ...] = ()) -> EmbeddedStore:
+def start_store(folder: Path, ports: tuple[ReservedPort, ...] = ()) -> EmbeddedStore:
     """Start SeaweedFS with its data in `folder`; does not wait until it answers.
 
     Takes free ports, or those given (of a server that ended, so that its clients find it again).
@@ -54,7 +54,7 @@ def start_store(folder: Path, ports: tuple[int, ...] = ()) -> EmbeddedStore:
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     known = Credentials(folder / "credentials.json", _Secrets).load_or_make(_new_secrets)
-    ports = ports or _free_ports(len(_PORTS))
+    ports = ports or tuple(ReservedPort() for _ in _PORTS)
     data = folder / "data"
     data.mkdir(exist_ok=True)
     command = [
@@ -64,7 +64,7 @@ def start_store(folder: Path, ports: tuple[int, ...] = ()) -> EmbeddedStore:
         f"-dir={data}",
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
-        *(f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)),
+        *(f"-{name}={port.number}" for name, port in zip(_PORTS, ports, strict=True)),
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-webdav=false",
@@ -87,17 +87,6 @@ def start_store(folder: Path, ports: tuple[int, ...] = ()) -> EmbeddedStore:
         "object store", command, environment, folder / "server.log", stop_signals=2, folder=folder
     )
     config = StoreConfig(
-        url=f"s3+http://127.0.0.1:{ports[0]}", access_key=known.access_key, secret_key=known.secret_key
+        url=f"s3+http://127.0.0.1:{ports[0].number}", access_key=known.access_key, secret_key=known.secret_key
     )
     return EmbeddedStore(config=config, process=process, ports=ports)
-
-
-def _free_ports(count: int) -> tuple[int, ...]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return tuple(s.getsockname()[1] for s in sockets)
-    finally:
-        for s in sockets:
-            s.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from exchangeai.client import Client, connect
 from exchangeai.config import BusConfig, StoreConfig, to_env
+from exchangeai.ports import ReservedPort
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,15 @@ class Served:
 @contextmanager
 def served_inference(bus: BusConfig, store: StoreConfig, **more: str) -> Iterator[Served]:
     """Start it, wait until it is ready, end it with SIGTERM; `more` are variables without their prefix."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    given = {"RPC_PORT": str(port), "THREADS": "1", "TELEMETRY_LOG_LEVEL": "WARNING", **more}
+    port = ReservedPort()
+    given = {"RPC_PORT": str(port.number), "THREADS": "1", "TELEMETRY_LOG_LEVEL": "WARNING", **more}
     variables = {f"EXCHANGEAI_{k}": v for k, v in given.items()}
     environment = os.environ | to_env(bus, "EXCHANGEAI_BUS_") | to_env(store, "EXCHANGEAI_STORE_") | variables
     with subprocess.Popen(
         [sys.executable, "-m", "exchangeai", "serve", "inference"], env=environment
     ) as child:
         try:
-            served = Served(f"127.0.0.1:{port}", child.pid)
+            served = Served(f"127.0.0.1:{port.number}", child.pid)
             with served.client():
                 yield served
         finally:

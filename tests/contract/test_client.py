@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +31,7 @@ from exchangeai.errors import (
 from exchangeai.facts import ModelFact
 from exchangeai.formats import ReadOptions
 from exchangeai.leads import STANDARD_12
+from exchangeai.ports import ReservedPort
 from exchangeai.testing.models import SUPERCLASSES, synthetic_window, tiny_model
 from services.inference.sessions import Session
 from tests.contract.inference_process import Running, running_inference
@@ -161,9 +161,7 @@ def test_what_would_be_refused_is_told_before_sending() -> None:
 
 
 def _nowhere() -> Client:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return connect(f"127.0.0.1:{free.getsockname()[1]}", wait_s=0)
+    return connect(f"127.0.0.1:{ReservedPort().number}", wait_s=0)
 
 
 def test_a_channel_that_could_not_be_trusted_is_refused() -> None:
@@ -219,11 +217,10 @@ def _server(methods: dict[str, grpc.RpcMethodHandler[Any, Any]]) -> grpc.Server:
 
 
 def test_nobody_there_is_told_in_time() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        begun = time.monotonic()
-        with pytest.raises(Unavailable, match="ready"):
-            connect(f"127.0.0.1:{free.getsockname()[1]}", wait_s=0.5)
+    port = ReservedPort()
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="ready"):
+        connect(f"127.0.0.1:{port.number}", wait_s=0.5)
     assert time.monotonic() - begun < 3
 
 

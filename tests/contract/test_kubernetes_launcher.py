@@ -14,6 +14,7 @@ import yaml
 
 from exchangeai.config import ConfigError, StoreConfig
 from exchangeai.errors import InvalidArgument, PermissionDenied, Unavailable
+from exchangeai.ports import ReservedPort
 from exchangeai.store import ObjectStore
 from services.trainer.job import GAVE_UP, STOPPED, read_result
 from services.trainer.launchers import End, Launch, Layout
@@ -25,7 +26,6 @@ from services.trainer.run_log import read
 from tests.contract.fake_kubernetes import FakeCluster, fake_cluster
 from tests.contract.fake_pods import violations
 from tests.contract.launching import OPTIONS, PODS, RUN, Bench, Heard, attempt
-from tests.contract.test_launchers import free_port
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -77,7 +77,8 @@ async def test_a_killed_pod_is_replaced_and_the_weights_are_those_of_an_undistur
         cluster.kill(pod)
 
     heard.act = kill
-    async with bench.kubernetes(cluster, replace(PODS, port=free_port())) as launcher:
+    port = ReservedPort()
+    async with bench.kubernetes(cluster, replace(PODS, port=port.number)) as launcher:
         assert await attempt(launcher, launch, heard) is End.FINISHED
         assert len(killed) == 1
         pods = [p for p in cluster.pods.values() if p.index == 1]

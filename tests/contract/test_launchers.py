@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from exchangeai.config import StoreConfig
 from exchangeai.errors import InvalidArgument
 from exchangeai.model_file import model_digest
+from exchangeai.ports import ReservedPort
 from exchangeai.store import ObjectStore
 from services.trainer.job import MODEL_FILE, read_result
 from services.trainer.launchers import End, Launcher, lay_out
@@ -49,15 +49,10 @@ async def opened(request: pytest.FixtureRequest, bench: Bench) -> AsyncIterator[
             assert not cluster.objects["jobs"]
             assert not cluster.objects["services"]
     elif request.param == "slurm":
-        yield lambda: ready(bench.slurm(free_port()))
+        port = ReservedPort()
+        yield lambda: ready(bench.slurm(port.number))
     else:
         yield lambda: ready(bench.local())
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from exchangeai import __version__
 from exchangeai.client import RawOutputs
 from exchangeai.config import BusConfig, StoreConfig
+from exchangeai.ports import ReservedPort
 from exchangeai.testing.models import synthetic_window, tiny_model
 from tests.contract.inference_process import publish_model
 from tests.contract.raw_http2 import connected, received
@@ -32,15 +32,13 @@ VALUES = np.stack([synthetic_window(1), synthetic_window(2)])
 def served(bus_config: BusConfig, store_config: StoreConfig) -> Iterator[tuple[str, RawOutputs]]:
     """Address of the HTTP port, and what gRPC answers."""
     publish_model(bus_config, store_config, tiny_model(name=MODEL), MODEL)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ReservedPort()
     with (
-        served_inference(bus_config, store_config, REST_PORT=str(port)) as running,
+        served_inference(bus_config, store_config, REST_PORT=str(port.number)) as running,
         running.client() as client,
     ):
         client.wait_ready(model=MODEL)
-        yield f"127.0.0.1:{port}", client.infer(VALUES, MODEL)
+        yield f"127.0.0.1:{port.number}", client.infer(VALUES, MODEL)
 
 
 @pytest.fixture(scope="module")

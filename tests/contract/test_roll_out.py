@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from exchangeai.embedded import ServerProcess
 from exchangeai.errors import ExchangeaiError
 from exchangeai.inference import grpc_service_pb2 as oip
 from exchangeai.inference.grpc_service_pb2_grpc import GRPCInferenceServiceStub
+from exchangeai.ports import ReservedPort
 from exchangeai.rpc.client import invoke_async, open_async_channel
 from exchangeai.testing.models import synthetic_window, tiny_model
 from tests.contract.inference_process import publish_model
@@ -32,12 +32,10 @@ class Replica:
     """One process of the inference service on a port of its own, which outlives its restarts."""
 
     def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
+        self._port = ReservedPort()
+        self.address = f"127.0.0.1:{self._port.number}"
         self._name, self._log = name, folder / f"{name}.log"
-        self._environment = {**environment, f"{PREFIX}RPC_PORT": str(port)}
+        self._environment = {**environment, f"{PREFIX}RPC_PORT": str(self._port.number)}
         self.process = self._started()
 
     def _started(self) -> ServerProcess:

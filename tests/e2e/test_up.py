@@ -128,6 +128,15 @@ def test_it_finds_its_data_again(tmp_path: Path) -> None:
         assert invoke(stub.List, ingest_service_pb2.ListRequest()).total == len(records)
 
 
+def test_two_platforms_that_start_at_once_take_ports_of_their_own(tmp_path: Path) -> None:
+    with up(tmp_path / "one") as one, up(tmp_path / "two") as two:
+        said = [running.until("Ctrl-C stops it") for running in (one, two)]
+        ports = [set(re.findall(r"127\.0\.0\.1:(\d+)", text)) for text in said]
+        assert ports[0]
+        assert not ports[0] & ports[1]
+        assert [running.end(signal.SIGTERM, 30) for running in (one, two)] == [0, 0]
+
+
 def test_two_platforms_do_not_share_a_folder(tmp_path: Path) -> None:
     with running_platform(tmp_path / "data", environment={}):
         second = Up(tmp_path / "data")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from exchangeai.dataset import PARTS, decode_manifest, open_part
 from exchangeai.facts import Task, TrainingOptions
+from exchangeai.ports import ReservedPort
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.trainer import network, objective, sharding
 from services.trainer.checkpoint import Checkpoint
@@ -86,11 +86,9 @@ def rank(number: int, port: int, folder: Path) -> None:
 
 def test_split_weights_agree_with_whole_ones_and_resume(tmp_path: Path) -> None:
     write_dataset(tmp_path, DATASET_ID, counts=(32, 18, 8))
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = int(s.getsockname()[1])
+    port = ReservedPort()
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=rank, args=(i, port, tmp_path)) for i in range(WORLD)]
+    processes = [context.Process(target=rank, args=(i, port.number, tmp_path)) for i in range(WORLD)]
     for process in processes:
         process.start()
     for process in processes:

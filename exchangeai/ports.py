@@ -23,25 +23,30 @@ class ReservedPort:
 
     def __init__(self, wanted: int = 0) -> None:
         """Take `wanted`, or any when it is 0. Raises OSError when it is not free."""
-        for _ in range(1 if wanted else _TRIES):
-            tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
-            try:
-                # As servers set it: a port that a server has just left is free.
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                tcp.bind((_HOST, wanted))
-                self.number = int(tcp.getsockname()[1])
-                udp.bind((_HOST, self.number))
-                break
-            except OSError as e:
-                tcp.close()
-                udp.close()
-                error = e
-        else:
-            raise error
+        tcp, udp = _bound(wanted)
+        self.number = int(tcp.getsockname()[1])
         if sys.platform != "linux":
             tcp.close()
         self.release = weakref.finalize(self, _close, tcp, udp)
         """Give it back."""
+
+
+def _bound(wanted: int) -> tuple[socket.socket, socket.socket]:
+    tries = 1 if wanted else _TRIES
+    while True:
+        tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            # As servers set it: a port that a server has just left is free.
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tcp.bind((_HOST, wanted))
+            udp.bind(tcp.getsockname())
+        except OSError:
+            _close(tcp, udp)
+            tries -= 1
+            if not tries:
+                raise
+        else:
+            return tcp, udp
 
 
 def _close(*sockets: socket.socket) -> None:

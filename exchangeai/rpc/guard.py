@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import types
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
@@ -31,6 +32,10 @@ OPEN_INFERENCE_DEADLINE_S = 30.0
 
 _EXEMPT = ("/grpc.health.", "/grpc.reflection.")
 
+WaitS: TypeAlias = Callable[[int], float]
+"""Seconds that a call would wait beside so many others."""
+NOTHING: Mapping[str, WaitS] = types.MappingProxyType({})
+
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -41,9 +46,12 @@ class Guarded(grpc.GenericRpcHandler):
     each call: for small calls that is a quarter of the server's work.
     """
 
-    def __init__(self, inner: grpc.GenericRpcHandler, intake: Intake) -> None:
+    def __init__(
+        self, inner: grpc.GenericRpcHandler, intake: Intake, wait_s: Mapping[str, WaitS] = NOTHING
+    ) -> None:
         self._inner = inner
         self._intake = intake
+        self._wait_s = wait_s
         self._wrapped: dict[str, Any] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -54,12 +62,12 @@ class Guarded(grpc.GenericRpcHandler):
             handler: Any = self._inner.service(handler_call_details)
             if handler is None or method.startswith(_EXEMPT):
                 return handler
-            found = self._wrapped[method] = _wrapped(method, handler, self._intake)
+            found = self._wrapped[method] = _wrapped(method, handler, self._intake, self._wait_s.get(method))
         return found
 
 
-def _wrapped(method: str, handler: Any, intake: Intake) -> Any:
-    call = _Calls(method, intake)
+def _wrapped(method: str, handler: Any, intake: Intake, wait_s: WaitS | None) -> Any:
+    call = _Calls(method, intake, wait_s)
     serialisers: dict[str, Any] = {
         "request_deserializer": handler.request_deserializer,
         "response_serializer": handler.response_serializer,
@@ -77,16 +85,17 @@ def _wrapped(method: str, handler: Any, intake: Intake) -> Any:
 class _Calls:
     """The four shapes of a method, all around `_Guard` and what the intake allows."""
 
-    def __init__(self, method: str, intake: Intake) -> None:
+    def __init__(self, method: str, intake: Intake, wait_s: WaitS | None) -> None:
         self._method = method
         self._intake = intake
+        self._wait_s = wait_s
         # The Open Inference Protocol states no bounds in its messages; to look for some costs time.
         self._check = _unbounded if method.startswith(OPEN_INFERENCE) else check
 
     def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
             async with _Guard(self._method, context) as guard:
-                with self._intake.call():
+                with self._intake.call(left_s=guard.left_s, wait_s=self._wait_s):
                     request = await self._intake.message(requests)
                     self._check(request)
                     return await guard.within_deadline(inner(request, context))
@@ -135,6 +144,8 @@ class _Guard:
         self._context = context
         self._begin = time.perf_counter()
         self._deadline_s: float | None = None
+        self.left_s = OPEN_INFERENCE_DEADLINE_S
+        """Until the caller's deadline, when the call came."""
         sent = {k: v for k, v in context.invocation_metadata() or () if k == REQUEST_ID_HEADER}
         # A caller's id goes into logs, so it is bounded and printable.
         given = str(sent.get(REQUEST_ID_HEADER, ""))[:64]
@@ -153,6 +164,8 @@ class _Guard:
                         "(Python: stub.Method(request, timeout=10))"
                     )
                 self._deadline_s = OPEN_INFERENCE_DEADLINE_S
+            else:
+                self.left_s = remaining
         except DeadlineRequired as e:
             await self._fail(e)
         return self

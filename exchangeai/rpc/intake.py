@@ -9,6 +9,7 @@ all of it is in memory (300 MB sent are 300 MB held). To read a message so costs
 from __future__ import annotations
 
 import asyncio
+import math
 import resource
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from typing import TypeVar
 from exchangeai.errors import InvalidArgument, Overloaded
 
 _M = TypeVar("_M")
+PLANNED = 0.75
+"""Share of the time before a deadline that may be planned for: how long others take is known only roughly."""
+IN_VAIN = "the deadline would pass before it is this call's turn; try again later or allow more time"
 _LOOK_S = 0.05
 _MARGIN_BYTES = 64 << 20
 """What the rest of the process may take meanwhile, at once."""
@@ -56,8 +60,16 @@ class Intake:
         self._before_bytes = 0
 
     @contextmanager
-    def call(self, *, stream: bool = False) -> Generator[None]:
-        """One call, while it lasts. Raises Overloaded."""
+    def call(
+        self, *, stream: bool = False, left_s: float = math.inf, wait_s: Callable[[int], float] | None = None
+    ) -> Generator[None]:
+        """One call, while it lasts. Raises Overloaded.
+
+        `wait_s` says how long it would wait beside so many others, `left_s` how long its caller will. That it
+        would wait in vain is told before its message is read, which costs more than to refuse it.
+        """
+        if wait_s is not None and wait_s(self._calls - self._streams) > PLANNED * left_s:
+            raise Overloaded(IN_VAIN)
         if self._calls >= self._max_calls:
             raise Overloaded(f"{self._max_calls} calls are at work, as many as may be; try again in a moment")
         if stream and self._streams >= self._max_streams:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 import threading
 import time
 from collections import Counter, OrderedDict, deque
@@ -33,6 +35,7 @@ Outputs = dict[str, Windows]
 
 MAX_BATCH = 4
 """Windows a thread runs at once: on a CPU more gains nothing, and makes the next caller wait."""
+NICENESS = 10
 MAX_WAITING = 1024
 """Windows that may wait, 246 MB; those of one call are at most 128."""
 CLOSING = "the service is shutting down; ask another replica"
@@ -81,6 +84,8 @@ class Batcher:
         self._busy = 0
         self._window_s: dict[str, float] = {}
         """Seconds that a window of a model (by digest) takes a thread, a moving average."""
+        self._any_window_s = 0.0
+        """The same over all models."""
         self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"model-{i}", daemon=True) for i in range(threads)
@@ -92,6 +97,10 @@ class Batcher:
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs on the threads."""
         return not self._turns and not self._busy
+
+    def wait_s(self, calls: int) -> float:
+        """Seconds until so many calls of one window each are answered, if they are as calls were lately."""
+        return calls * self._any_window_s / len(self._threads)
 
     async def run(
         self,
@@ -199,6 +208,7 @@ class Batcher:
             self._changed.notify(len(pieces))
 
     def _work(self) -> None:
+        _give_way()
         while True:
             with self._changed:
                 while not self._turns and not self._closed:
@@ -226,7 +236,7 @@ class Batcher:
                 pieces.popleft()
                 self._waiting[piece.call.model.fact.digest] -= len(piece.windows)
                 passed = 0
-                if self._alive(piece.call):
+                if self._alive(piece):
                     batch.append(piece)
                     room -= len(piece.windows)
             else:
@@ -238,8 +248,10 @@ class Batcher:
                 break
         return batch
 
-    def _alive(self, call: _Call) -> bool:
-        if not call.over and self._clock() >= call.deadline:
+    def _alive(self, piece: _Piece) -> bool:
+        call = piece.call
+        needed_s = len(piece.windows) * self._window_s.get(call.model.fact.digest, 0.0)
+        if not call.over and self._clock() + needed_s >= call.deadline:
             _refuse(call, Overloaded(LATE))
         return not call.over
 
@@ -263,10 +275,20 @@ class Batcher:
         with self._changed:
             known_s = self._window_s.get(model.fact.digest, took_s)
             self._window_s[model.fact.digest] = 0.9 * known_s + 0.1 * took_s
+            self._any_window_s += 0.1 * (took_s - self._any_window_s)
             for piece in batch:
                 end = at + len(piece.windows)
                 _answer(piece, {name: values[at:end] for name, values in found.items()})
                 at = end
+
+
+def _give_way() -> None:
+    """Let this thread wait for those that take and refuse calls, where there are fewer cores than work.
+
+    Otherwise, under overload, it is the refusals that come late.
+    """
+    if sys.platform == "linux":  # elsewhere it would be the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _alike(piece: _Piece, first: _Piece, room: int) -> bool:

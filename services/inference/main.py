@@ -42,6 +42,12 @@ from services.inference.vetter import Vetter
 
 MAX_REQUEST_BYTES = 40 * 1024 * 1024
 """The largest tensor (128 windows, 31 MB) and its envelope fit."""
+IN_TURN = (
+    "/exchangeai.v1.InferenceService/Predict",
+    "/exchangeai.v1.InferenceService/PredictBatch",
+    "/inference.GRPCInferenceService/ModelInfer",
+)
+"""Methods whose calls wait until a model runs them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +111,12 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         trust = Trust(keys=keys, require_signature=config.require_signature)
         limit = config.max_model_bytes
         exchange = Exchange(bus, store, index, registry, vetter.vet, max_bytes=limit, trust=trust)
-        server = Server(config.rpc, max_receive_bytes=MAX_REQUEST_BYTES, not_offered=NOT_OFFERED)
+        server = Server(
+            config.rpc,
+            max_receive_bytes=MAX_REQUEST_BYTES,
+            not_offered=NOT_OFFERED,
+            wait_s=dict.fromkeys(IN_TURN, batcher.wait_s),
+        )
         add_InferenceServiceServicer_to_server(
             InferenceServicer(
                 registry,

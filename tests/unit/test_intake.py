@@ -47,6 +47,22 @@ def test_calls_are_bounded_and_streams_have_half() -> None:
             stack.enter_context(intake.call())
 
 
+def test_a_call_that_would_wait_in_vain_is_refused_before_its_message_and_streams_are_not_counted() -> None:
+    intake = _intake(calls=8)
+
+    def wait_s(calls: int) -> float:
+        return 0.1 * calls
+
+    with ExitStack() as stack:
+        stack.enter_context(intake.call(stream=True))
+        for _ in range(4):
+            stack.enter_context(intake.call(left_s=0.5, wait_s=wait_s))
+        with pytest.raises(Overloaded, match="turn"), intake.call(left_s=0.5, wait_s=wait_s):
+            pass
+        stack.enter_context(intake.call(left_s=1.0, wait_s=wait_s))
+        stack.enter_context(intake.call(left_s=0.1))
+
+
 async def test_one_message_is_read_and_none_is_refused() -> None:
     assert await _intake().message(_numbers(3)) == 0
     with pytest.raises(InvalidArgument, match="without its message"):

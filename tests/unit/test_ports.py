@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -25,7 +26,7 @@ def test_its_holder_listens_there_again_and_again_and_nobody_else_is_given_it() 
 
 def test_a_server_of_grpc_listens_there() -> None:
     port = ReservedPort()
-    server = grpc.server(None, options=[("grpc.so_reuseport", 0)])
+    server = grpc.server(ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
     assert server.add_insecure_port(f"127.0.0.1:{port.number}") == port.number
     server.stop(None)
 

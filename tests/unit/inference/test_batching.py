@@ -162,6 +162,16 @@ async def test_what_would_be_late_is_refused_before_and_what_became_late_is_neve
         assert (await batcher.run(model(gate), windows(3), ("logits",), 110.0))["logits"].item() == 6
 
 
+async def test_how_long_more_calls_would_wait_is_known_from_those_before() -> None:
+    gate = Gate()
+    with Batcher(2) as batcher:
+        assert batcher.wait_s(100) == 0
+        gate.open.set()
+        for _ in range(50):
+            await batcher.run(model(gate), windows(1), ("logits",), NEVER)
+        assert 0 < batcher.wait_s(100) == 2 * batcher.wait_s(50)
+
+
 async def test_a_caller_that_gives_up_leaves_the_queue() -> None:
     gate = Gate()
     with Batcher(1, max_waiting=4) as batcher:

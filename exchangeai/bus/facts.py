@@ -199,6 +199,11 @@ class FactIndex(Generic[T]):
         """All facts by key, in the order in which they were last changed."""
         return self._items
 
+    @property
+    def version(self) -> int:
+        """Grows with each change; what was made of the items is made anew when it differs."""
+        return self._version
+
     async def wait(self, key: str, until: Callable[[T | None], bool]) -> T | None:
         """Wait until the condition holds for the fact (None: absent) and return it."""
         async with self._changed:

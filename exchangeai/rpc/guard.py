@@ -86,15 +86,15 @@ class _Calls:
     """The four shapes of a method, all around `_Guard` and what the intake allows."""
 
     def __init__(self, method: str, intake: Intake, wait_s: WaitS | None) -> None:
-        self._method = method
         self._intake = intake
         self._wait_s = wait_s
         # The Open Inference Protocol states no bounds in its messages; to look for some costs time.
         self._check = _unbounded if method.startswith(OPEN_INFERENCE) else check
+        self._meter = _Meter(method)
 
     def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
-            async with _Guard(self._method, context) as guard:
+            async with _Guard(self._meter, context) as guard:
                 with self._intake.call(left_s=guard.left_s, wait_s=self._wait_s):
                     request = await self._intake.message(requests)
                     self._check(request)
@@ -104,7 +104,7 @@ class _Calls:
 
     def stream_in(self, inner: Callable[[AsyncIterator[Any], Context], Awaitable[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
-            async with _Guard(self._method, context) as guard:
+            async with _Guard(self._meter, context) as guard:
                 with self._intake.call():
                     return await guard.within_deadline(inner(self._checked(requests), context))
 
@@ -112,7 +112,7 @@ class _Calls:
 
     def stream_out(self, inner: Callable[[Any, Context], AsyncIterator[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Any]:
-            async with _Guard(self._method, context):
+            async with _Guard(self._meter, context):
                 with self._intake.call():
                     request = await self._intake.message(requests)
                     self._check(request)
@@ -123,7 +123,7 @@ class _Calls:
 
     def stream_both(self, inner: Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Any]:
-            async with _Guard(self._method, context):
+            async with _Guard(self._meter, context):
                 with self._intake.call(stream=True):
                     async for response in inner(self._checked(requests), context):
                         yield response
@@ -136,11 +136,28 @@ class _Calls:
             yield request
 
 
+class _Meter:
+    """Counts the calls of a method; the usual counters are looked up once."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self._seconds, self._answered = RPC_SECONDS.labels(method), RPCS.labels(method, "OK")
+
+    def ended(self, begun_s: float) -> None:
+        self._seconds.observe(time.perf_counter() - begun_s)
+
+    def answered(self) -> None:
+        self._answered.inc()
+
+    def refused(self, code: str) -> None:
+        RPCS.labels(self.method, code).inc()
+
+
 class _Guard:
     """Surrounds one call: request id, deadline, metrics, and errors to statuses."""
 
-    def __init__(self, method: str, context: Context) -> None:
-        self._method = method
+    def __init__(self, meter: _Meter, context: Context) -> None:
+        self._meter = meter
         self._context = context
         self._begin = time.perf_counter()
         self._deadline_s: float | None = None
@@ -158,7 +175,7 @@ class _Guard:
             # Typed as a number, it is None without a deadline.
             remaining = cast("float | None", self._context.time_remaining())
             if remaining is None:
-                if not self._method.startswith(OPEN_INFERENCE):
+                if not self._meter.method.startswith(OPEN_INFERENCE):
                     raise DeadlineRequired(
                         "this call has no deadline: set one, so that nothing waits for ever "
                         "(Python: stub.Method(request, timeout=10))"
@@ -177,17 +194,17 @@ class _Guard:
         return await asyncio.wait_for(answer, self._deadline_s)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
-        RPC_SECONDS.labels(self._method).observe(time.perf_counter() - self._begin)
+        self._meter.ended(self._begin)
         if error is None:
-            RPCS.labels(self._method, "OK").inc()
+            self._meter.answered()
         elif isinstance(error, ExchangeaiError):
             await self._fail(error)
         elif isinstance(error, TimeoutError | asyncio.TimeoutError):
-            RPCS.labels(self._method, "DEADLINE_EXCEEDED").inc()
+            self._meter.refused("DEADLINE_EXCEEDED")
             await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer within the deadline")
         elif isinstance(error, Exception) and not isinstance(error, grpc.aio.AbortError):
-            log.error("%s failed", self._method, exc_info=error)
-            RPCS.labels(self._method, "INTERNAL").inc()
+            log.error("%s failed", self._meter.method, exc_info=error)
+            self._meter.refused("INTERNAL")
             await self._context.abort(
                 grpc.StatusCode.INTERNAL,
                 INTERNAL_MESSAGE,
@@ -196,8 +213,8 @@ class _Guard:
 
     async def _fail(self, error: ExchangeaiError) -> NoReturn:
         status = to_status(error)
-        RPCS.labels(self._method, status.code.name).inc()
-        log.info("%s refused", self._method, extra={"fields": {"reason": type(error).__name__}})
+        self._meter.refused(status.code.name)
+        log.info("%s refused", self._meter.method, extra={"fields": {"reason": type(error).__name__}})
         await self._context.abort(
             status.code,
             status.details,

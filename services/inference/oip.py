@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from exchangeai import __version__
 from exchangeai.errors import ContractViolation, ExchangeaiError, InvalidArgument, NotFound
+from exchangeai.facts import ModelFact
 from exchangeai.inference import grpc_service_pb2 as pb
 from exchangeai.inference.grpc_service_pb2_grpc import GRPCInferenceServiceServicer
 from exchangeai.leads import STANDARD_12
@@ -161,29 +163,33 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
                 lambda: [findings(x.astype(np.float64), model.manifest) for x in outputs["probabilities"]],
             )
         reasons = [f"{i}: {'; '.join(x.reasons)}" for i, x in enumerate(quality) if x.reasons]
-        parameters = {
-            "model_digest": model.fact.digest,
-            "model_role": route.role.value,
-            "input_digest": digest,
-            "code_version": __version__,
-            "preprocessing_version": PREPROCESSING_VERSION,
-            "quality": ",".join(x.verdict.value for x in quality) or "not_assessed",
-            "quality_reasons": " | ".join(reasons),
-            "notice": INTENDED_USE,
-        }
-        return pb.ModelInferResponse(
-            model_name=model.fact.name,
-            model_version=str(model.fact.version),
-            id=request.id,
-            parameters={k: pb.InferParameter(string_param=v) for k, v in parameters.items()},
-            outputs=[
-                pb.ModelInferResponse.InferOutputTensor(
-                    name=name, datatype=DATATYPE, shape=outputs[name].shape
-                )
-                for name in wanted
-            ],
-            raw_output_contents=[np.ascontiguousarray(outputs[name], "<f4").tobytes() for name in wanted],
-        )
+        response = pb.ModelInferResponse(id=request.id)
+        response.MergeFrom(_provenance(model.fact, route.role))
+        parameters = response.parameters
+        parameters["input_digest"].string_param = digest
+        parameters["quality"].string_param = ",".join(x.verdict.value for x in quality) or "not_assessed"
+        parameters["quality_reasons"].string_param = " | ".join(reasons)
+        for name in wanted:
+            response.outputs.add(name=name, datatype=DATATYPE, shape=outputs[name].shape)
+            response.raw_output_contents.append(np.ascontiguousarray(outputs[name], "<f4").tobytes())
+        return response
+
+
+@lru_cache(maxsize=256)
+def _provenance(fact: ModelFact, role: Role) -> pb.ModelInferResponse:
+    """What all answers of a model have in common."""
+    parameters = {
+        "model_digest": fact.digest,
+        "model_role": role.value,
+        "code_version": __version__,
+        "preprocessing_version": PREPROCESSING_VERSION,
+        "notice": INTENDED_USE,
+    }
+    return pb.ModelInferResponse(
+        model_name=fact.name,
+        model_version=str(fact.version),
+        parameters={k: pb.InferParameter(string_param=v) for k, v in parameters.items()},
+    )
 
 
 def _assessing(request: pb.ModelInferRequest) -> bool:

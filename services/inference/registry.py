@@ -71,6 +71,9 @@ class Registry:
         self._budget = Budget(memory_bytes)
         self._resting: set[str] = set()
         """Approved, but let go for others; loaded when asked for."""
+        self._named: dict[str, list[tuple[str, ModelFact]]] = {}
+        """Facts by name, newest version first, as of a version of the index: each request asks for them."""
+        self._named_at = -1
         self._catching_up = asyncio.Lock()
         self._settled = asyncio.Condition()
         self._first_pass = asyncio.Event()
@@ -263,8 +266,11 @@ class Registry:
         return self._manifests.get(digest)
 
     def _facts(self, name: str) -> list[tuple[str, ModelFact]]:
-        found = [(key, fact) for key, fact in self._index.items.items() if fact.name == name]
-        return sorted(found, key=lambda x: -x[1].version)
+        if self._named_at != self._index.version:
+            self._named_at, self._named = self._index.version, {}
+            for key, fact in sorted(self._index.items.items(), key=lambda x: -x[1].version):
+                self._named.setdefault(fact.name, []).append((key, fact))
+        return self._named.get(name, [])
 
     def _pending(self, key: str) -> bool:
         fact = self._index.items.get(key)

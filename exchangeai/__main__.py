@@ -162,7 +162,8 @@ def _serve(name: str) -> int:
         gc.freeze()
         log.info("listening", extra={"fields": {"port": port}})
 
-    return launch(lambda stop: service.run(config, stop, announce))
+    loop = getattr(service, "event_loop", None)
+    return launch(lambda stop: service.run(config, stop, announce), loop)
 
 
 def _health(address: str) -> int:

@@ -13,12 +13,17 @@ from exchangeai.errors import ExchangeaiError
 log = logging.getLogger(__name__)
 
 
-def launch(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+def launch(
+    main: Callable[[asyncio.Event], Awaitable[None]],
+    event_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> int:
     """Run `main(stop)` and return the exit status; SIGTERM and SIGINT set `stop`.
 
-    `main` returns when it has drained. A second signal ends the process without draining.
+    `main` returns when it has drained. A second signal ends the process without draining. `event_loop` makes
+    the loop, where asyncio's own is not wanted.
     """
-    return asyncio.run(_run(main))
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        return runner.run(_run(main))
 
 
 async def _run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:

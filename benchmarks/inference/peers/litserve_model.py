@@ -1,7 +1,6 @@
 """LitServe with a form's file in and bytes out, which cost it least."""
 
-from __future__ import annotations
-
+# LitServe compares the annotation of a request with the class, so annotations must not become text here.
 import sys
 
 import litserve

@@ -26,15 +26,13 @@ from exchangeai.errors import ExchangeaiError, Overloaded, Unavailable
 from services.inference.sessions import QUICK_S
 
 if TYPE_CHECKING:
-    from services.inference.registry import LoadedModel
+    from services.inference.loading import LoadedModel
 
 log = logging.getLogger(__name__)
 
 Windows = npt.NDArray[np.float32]
 Outputs = dict[str, Windows]
 
-MAX_BATCH = 4
-"""Windows a thread runs at once: on a CPU more gains nothing, and makes the next caller wait."""
 NICENESS = 10
 MAX_WAITING = 1024
 """Windows that may wait, 246 MB; those of one call are at most 128."""
@@ -44,7 +42,7 @@ LATE = "the deadline passed before the model could run; try again later or allow
 
 @dataclass(eq=False)
 class _Call:
-    """One request; cut into pieces of at most `MAX_BATCH` windows."""
+    """One request; cut into pieces of as many windows as one run takes."""
 
     model: LoadedModel
     outputs: tuple[str, ...]
@@ -128,7 +126,8 @@ class Batcher:
             else:
                 future.set_result(result)
 
-        starts = range(0, len(windows), MAX_BATCH)
+        most = model.session.most_windows
+        starts = range(0, len(windows), most)
         call = _Call(
             model=model,
             outputs=tuple(outputs),
@@ -136,7 +135,7 @@ class Batcher:
             answered=lambda result: loop.call_soon_threadsafe(settle, result),
             waiting=len(starts),
         )
-        self._admit(call, [_Piece(call, i, windows[x : x + MAX_BATCH]) for i, x in enumerate(starts)], caller)
+        self._admit(call, [_Piece(call, i, windows[x : x + most]) for i, x in enumerate(starts)], caller)
         try:
             parts = await future
         except (asyncio.CancelledError, CancelledError):
@@ -228,10 +227,12 @@ class Batcher:
     def _take(self) -> list[_Piece]:
         """The piece whose turn it is, and others that can run with it."""
         batch: list[_Piece] = []
-        room, passed = MAX_BATCH, 0
+        room, passed = 0, 0
         while self._turns and passed < len(self._turns):
             caller, pieces = next(iter(self._turns.items()))
             piece = pieces[0]
+            if not batch:
+                room = piece.call.model.session.most_windows
             if not batch or _alike(piece, batch[0], room):
                 pieces.popleft()
                 self._waiting[piece.call.model.fact.digest] -= len(piece.windows)

@@ -26,6 +26,7 @@ from exchangeai.v1.inference_service_pb2_grpc import (
 )
 from services.inference import batching, vetting
 from services.inference.batching import Batcher
+from services.inference.devices import Device, chosen
 from services.inference.exchange import Exchange, Trust
 from services.inference.oip import OpenInferenceServicer
 from services.inference.oip_extensions import NOT_OFFERED
@@ -58,6 +59,8 @@ class Config:
     store: StoreConfig
     rpc: RpcConfig = field(default_factory=lambda: RpcConfig(max_concurrent=256))
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    device: str = Device.CPU.value
+    """Where models run: cpu, cuda or tensorrt; the latter two need onnxruntime-gpu (extra `gpu`)."""
     threads: int = 0
     """CPU threads for running models; 0 takes all that this process may use."""
     max_waiting: int = batching.MAX_WAITING
@@ -80,7 +83,8 @@ class Config:
 
 
 async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], None]) -> None:
-    """Serve until `stop` is set, then drain."""
+    """Serve until `stop` is set, then drain. Raises ConfigError when the device is not there."""
+    device = chosen(config.device)
     threads = config.threads or _processors()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(config.store))
@@ -95,7 +99,8 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         served = await stack.enter_async_context(open_index(bus.facts(ServingFact)))
         # Before models are loaded: what starts meanwhile would spoil the measurement of their speed.
         await asyncio.gather(reader.start(), vetter.start())
-        registry = Registry(index, served, store, threads=threads, memory_bytes=config.model_memory_bytes)
+        memory_bytes = config.model_memory_bytes
+        registry = Registry(index, served, store, threads=threads, device=device, memory_bytes=memory_bytes)
         following = asyncio.create_task(registry.follow())
         stack.push_async_callback(_cancelled, following)
         await registry.caught_up()

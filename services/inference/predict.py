@@ -16,7 +16,7 @@ from exchangeai.novelty import Detector, scorer
 from exchangeai.telemetry import PREDICTIONS, stage
 from services.inference.batching import Batcher
 from services.inference.gate import Ecg, admit
-from services.inference.registry import LoadedModel
+from services.inference.loading import LoadedModel
 
 MIN_VALID_SAMPLES = WINDOW_SAMPLES // 2
 """A window with less signal (5 s) than this says too little and is left out, unless no window has more."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from exchangeai.bus import FactIndex
 from exchangeai.errors import ContractViolation, NotFound, NotReady
 from exchangeai.facts import ModelFact, ModelState, ServingFact
-from exchangeai.model_file import Manifest, model_digest, object_key
+from exchangeai.model_file import Manifest, object_key
 from exchangeai.store import ObjectStore
-from services.inference.graph import inspect
+from services.inference.devices import Device
+from services.inference.loading import LoadedModel, open_model
 from services.inference.memory import Budget
-from services.inference.sessions import Session, reproduce_golden
 
 log = logging.getLogger(__name__)
 
@@ -26,17 +26,6 @@ RETRY_S = 5.0
 """Pause before a model that could not be fetched is tried again."""
 LOAD_WAIT_S = 20.0
 """How long a request waits for a model that is being loaded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    """A model that may answer: it has reproduced its golden record in this process."""
-
-    fact: ModelFact
-    manifest: Manifest
-    session: Session
-    size_bytes: int = 0
-    """Memory that its weights take: the file's size for each session."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +45,7 @@ class Registry:
         store: ObjectStore,
         *,
         threads: int,
+        device: Device = Device.CPU,
         memory_bytes: int = 0,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -63,6 +53,7 @@ class Registry:
         self._served = served
         self._store = store
         self._threads = threads
+        self._device = device
         self._retry_s = retry_s
         self._loaded: dict[str, LoadedModel] = {}
         self._manifests: dict[str, Manifest] = {}
@@ -339,13 +330,14 @@ class Registry:
         twin = next((x for x in self._loaded.values() if x.fact.digest == fact.digest), None)
         data = b"" if twin is not None else await self._store.get(object_key(fact.digest))
         # One session for a batch alone on all cores, one for many on one core each.
-        size = twin.size_bytes if twin is not None else len(data) * (2 if self._threads > 1 else 1)
+        copies = 2 if self._threads > 1 and self._device is Device.CPU else 1
+        size = twin.size_bytes if twin is not None else len(data) * copies
         wanted, room = self._wanted(key), True
         if wanted and twin is None:
             room = self._make_room(key, size, asked=asked or self._leading(key))
         if twin is None:
             manifest, session = await asyncio.to_thread(
-                _open, data, fact.digest, wanted and room, self._threads
+                open_model, data, fact.digest, wanted and room, self._threads, self._device
             )
         else:
             manifest, session = twin.manifest, twin.session
@@ -375,15 +367,3 @@ class Registry:
         # Calls that run on it hold it until they are answered.
         self._loaded.pop(key, None)
         self._budget.release(key)
-
-
-def _open(data: bytes, digest: str, wanted: bool, threads: int) -> tuple[Manifest, Session | None]:
-    if model_digest(data) != digest:
-        raise ContractViolation("the stored file is not the one that was published: its digest differs")
-    _, manifest = inspect(data)
-    if not wanted:
-        return manifest, None
-    session = Session(data, threads=threads)
-    reproduce_golden(session, manifest)
-    session.settle_width()
-    return manifest, session

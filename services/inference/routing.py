@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
 from services.inference.canary import falls_to_canary
-from services.inference.registry import LoadedModel, Registry
+from services.inference.loading import LoadedModel
+from services.inference.registry import Registry
 
 log = logging.getLogger(__name__)
 

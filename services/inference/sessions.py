@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,26 +13,29 @@ import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from exchangeai.errors import ContractViolation
 from exchangeai.leads import STANDARD_12
 from exchangeai.model_file import INPUT, OUTPUTS, WINDOW_SAMPLES, Manifest, unpack_window
+from services.inference import devices
+from services.inference.devices import Device
 
-_ort: Any = onnxruntime
-RUNTIME_VERSION: str = _ort.__version__
+RUNTIME_VERSION: str = cast(Any, onnxruntime).__version__
 
 MEASURED_RUNS = 4
 LEAST_GAIN = 1.15
 """By which all cores must be faster than one to be used."""
 QUICK_S = 3e-4
 """A model that answers a window sooner than this costs less than handing the window to a thread."""
-MAX_GOLDEN_TOLERANCE = 1e-5
-"""A manifest may ask for a stricter comparison, never for a looser one."""
 
 
 class Session:
     """A model in memory; safe to run from several threads at once."""
 
-    def __init__(self, data: bytes, *, threads: int) -> None:
+    def __init__(self, data: bytes, *, threads: int, device: Device = Device.CPU) -> None:
         """Build it from the file's bytes. Raises ContractViolation when onnxruntime refuses them."""
-        self._session = _opened(data, 1)
-        self._wide: Any = _opened(data, threads) if threads > 1 else None
+        self.device = device
+        self.most_windows = devices.placement(device).most_windows
+        """That one run should take."""
+        self._session = _opened(data, 1, device)
+        on_processor = device is Device.CPU
+        self._wide: Any = _opened(data, threads, device) if threads > 1 and on_processor else None
         inputs = [x.name for x in self._session.get_inputs()]
         self.shapes: Mapping[str, tuple[int | None, ...]] = {
             x.name: tuple(d if isinstance(d, int) else None for d in x.shape)
@@ -79,16 +82,9 @@ class Session:
         return self._wide is not None
 
 
-def _opened(data: bytes, threads: int) -> Any:
-    options = _ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # Spinning threads gain nothing measurable here and cost their neighbours a third of their time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+def _opened(data: bytes, threads: int, device: Device) -> Any:
     try:
-        return _ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return devices.opened(data, threads, device)
     except Exception as e:  # onnxruntime's exceptions have no common base but this one
         raise ContractViolation(f"onnxruntime refuses the model ({type(e).__name__})") from e
 
@@ -96,7 +92,8 @@ def _opened(data: bytes, threads: int) -> Any:
 def reproduce_golden(session: Session, manifest: Manifest) -> None:
     """Run the golden record and compare: |difference| <= tolerance * max(1, |expected|).
 
-    It goes in a batch of two, so a model that mixes the records of a batch is found as well.
+    It goes in a batch of two, so a model that mixes the records of a batch is found as well. The tolerance is
+    the device's; on a processor a manifest may ask for a stricter one, never for a looser one.
     Raises ContractViolation that says how far off the model is.
     """
     golden = manifest.golden
@@ -119,7 +116,8 @@ def reproduce_golden(session: Session, manifest: Manifest) -> None:
             f"the model's novelty detector is for {detector.features} features, its embedding is "
             f"{None if embedding is None else list(embedding.shape)} for a batch of two"
         )
-    tolerance = min(golden.tolerance, MAX_GOLDEN_TOLERANCE)
+    most = devices.placement(session.device).tolerance
+    tolerance = min(golden.tolerance, most) if session.device is Device.CPU else most
     for name, expected in (("logits", golden.logits), ("probabilities", golden.probabilities)):
         if outputs[name].shape != (2, classes):
             raise ContractViolation(f"output {name!r} is {list(outputs[name].shape)}, not [2, {classes}]")

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from exchangeai.findings import Finding
 from exchangeai.model_file import Manifest
 from exchangeai.telemetry import SHADOW_DIFFERENCE, SHADOWS
-from services.inference.batching import MAX_BATCH
+from services.inference.loading import LoadedModel
 from services.inference.predict import findings
-from services.inference.registry import LoadedModel, Registry
+from services.inference.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +91,12 @@ class Shadows:
         try:
             await asyncio.sleep(AFTER_S)
             probabilities: list[npt.NDArray[np.float32]] = []
-            for begin in range(0, len(windows_mv), MAX_BATCH):
+            most = shadow.session.most_windows
+            for begin in range(0, len(windows_mv), most):
                 if not self._idle():
                     self._count(shadow, "dropped")
                     return
-                batch = windows_mv[begin : begin + MAX_BATCH]
+                batch = windows_mv[begin : begin + most]
                 probabilities.append(
                     await asyncio.get_running_loop().run_in_executor(
                         self._thread, _probabilities, shadow, batch

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from exchangeai.errors import ContractViolation
 from exchangeai.facts import Task
 from exchangeai.model_file import Manifest, absent_outputs, unpack_window
-from services.inference.sessions import MAX_GOLDEN_TOLERANCE, Session
+from services.inference.devices import Device, placement
+from services.inference.sessions import Session
 
 MAX_ANSWER_S = 5.0
 """For one window on one core; a model that is slower would hold up all others."""
@@ -45,7 +46,7 @@ def try_out(session: Session, manifest: Manifest, clock: Callable[[], float] = t
         _same(
             single,
             {name: value[at : at + 1] for name, value in together.items()},
-            MAX_GOLDEN_TOLERANCE * 10,
+            placement(Device.CPU).tolerance * 10,
             "the model mixes the records of a batch, or its shapes depend on the signal",
         )
     for name, value in together.items():

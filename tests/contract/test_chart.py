@@ -46,6 +46,10 @@ FULL: dict[str, Any] = {
     "inference": {
         "clientNamespaces": ["clinic"],
         "trust": {"keysConfigMap": "keys", "requireSignature": True},
+        "device": "cuda",
+        "gpus": 1,
+        "nodeSelector": {"accelerator": "gpu"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
     },
 }
 """Values that switch on every option."""
@@ -279,6 +283,14 @@ def test_the_values_reach_the_pods_of_the_jobs(render: Render, tmp_path: Path) -
     for name in ("site-deny", "site-training"):
         selector = policies[name]["podSelector"]["matchLabels"]
         assert selector.items() <= template["metadata"]["labels"].items()
+
+
+def test_models_run_where_the_values_say(render: Render) -> None:
+    for values, device, gpus in (({}, "cpu", None), (FULL, "cuda", 1)):
+        rendered = render(values)
+        container = _containers(rendered)["inference"]
+        assert _env(container)["EXCHANGEAI_DEVICE"]["value"] == device
+        assert container["resources"]["limits"].get("nvidia.com/gpu") == gpus
 
 
 def test_network_edges(objects: Objects) -> None:

@@ -107,6 +107,7 @@ seccompProfile: {type: RuntimeDefault}
 - {name: EXCHANGEAI_TRUSTED_KEYS, value: /etc/exchangeai/keys}
 {{- end }}
 - {name: EXCHANGEAI_REQUIRE_SIGNATURE, value: {{ $values.inference.trust.requireSignature | quote }}}
+- {name: EXCHANGEAI_DEVICE, value: {{ $values.inference.device }}}
 - {name: EXCHANGEAI_RESULTS_LOG, value: {{ $values.inference.recordResults | quote }}}
 - {name: EXCHANGEAI_MODEL_MEMORY_BYTES, value: {{ $values.inference.modelMemoryBytes | int64 | quote }}}
 {{- end }}

@@ -16,9 +16,10 @@ import pytest
 
 from exchangeai.errors import ContractViolation, Overloaded, Unavailable
 from exchangeai.facts import ModelFact, ModelState
-from services.inference.batching import LATE, MAX_BATCH, Batcher
-from services.inference.registry import LoadedModel
+from services.inference.batching import LATE, Batcher
+from services.inference.loading import LoadedModel
 
+MAX_BATCH = 4
 Windows = npt.NDArray[np.float32]
 NEVER = float("inf")
 
@@ -33,6 +34,7 @@ class Gate:
     wide: list[bool] = field(default_factory=list[bool])
     error: Exception | None = None
     window_s: float = math.inf
+    most_windows: int = MAX_BATCH
 
     def run(self, windows: Windows, outputs: Sequence[str], *, wide: bool) -> dict[str, Windows]:
         self.batches.append([float(x) for x in windows[:, 0, 0]])

@@ -14,10 +14,11 @@ from exchangeai.measurements import Quality, Verdict
 from exchangeai.model_file import OUTPUTS, Conformal, ModelClass, model_digest
 from exchangeai.testing.models import synthetic_window, tiny_model
 from services.inference import tensors
-from services.inference.batching import MAX_BATCH, Batcher
+from services.inference.batching import Batcher
+from services.inference.devices import Device, placement
 from services.inference.gate import Ecg
+from services.inference.loading import LoadedModel
 from services.inference.predict import Predictor, findings
-from services.inference.registry import LoadedModel
 from services.inference.sessions import Session
 from services.inference.sources import assess_tensor
 from services.inference.vetting import vet
@@ -77,10 +78,11 @@ def test_single_label_names_the_most_probable_class_only() -> None:
 
 async def test_many_windows_go_in_batches_and_give_what_one_by_one_gives(predictor: Predictor) -> None:
     model = _loaded()
-    values = np.stack([synthetic_window(seed=i) for i in range(3 * MAX_BATCH + 3)])
+    most = placement(Device.CPU).most_windows
+    values = np.stack([synthetic_window(seed=i) for i in range(3 * most + 3)])
     together = await predictor.infer(model, values)
     assert tuple(together) == OUTPUTS
-    for i in (0, MAX_BATCH, 3 * MAX_BATCH + 2):
+    for i in (0, most, 3 * most + 2):
         alone = await predictor.infer(model, values[i : i + 1], ("probabilities",))
         np.testing.assert_allclose(together["probabilities"][i], alone["probabilities"][0], atol=1e-6)
 

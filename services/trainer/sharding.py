@@ -82,7 +82,7 @@ def give_back(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
 def _called(stage: nn.Module, own: set[nn.Module]) -> Iterator[nn.Module]:
     """The outermost modules of a stage that the network calls.
 
-    A list is never called, nor is a group made only to name a stage's parts: nothing would gather its weights.
+    A list is never called, nor is a group made only to name a stage's parts: nothing would gather it.
     """
     if stage in own and not isinstance(stage, nn.ModuleList):
         yield stage

@@ -141,14 +141,15 @@ def learn_both_ways(ranks: Ranks, folder: Path, files: Sequence[str]) -> None:
     for file in files:
         states: list[dict[str, Tensor]] = []
         for split in (False, True):
-            setattr(modules_in(models.__name__)[file], "SHARDED", split)
+            asking: Any = modules_in(models.__name__)[file]
+            asking.SHARDED = split
             states.append(trained(ranks, folder, SMALLEST[file], FEW_STEPS).model)
         if ranks.first:
             torch.save(states, folder / f"{file}.pt")
 
 
 def outputs(architecture: str, state: dict[str, Tensor], x_BLT: Tensor) -> Tensor:
-    """Logits as in training: a bias before a normalisation, which learns rounding errors, then says nothing."""
+    """Logits as in training, where a bias before a normalisation, which learns only rounding, says nothing."""
     net = fresh(architecture).train()
     net.load_state_dict(state)
     with torch.no_grad():

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from exchangeai.dataset import decode_manifest
+from exchangeai.dataset import MANIFEST_FILE, decode_manifest
 from exchangeai.errors import InvalidArgument, NotFound
 from exchangeai.facts import AUGMENTATIONS, Task, TrainingOptions
 from exchangeai.model_file import model_digest
 from services.trainer.job import BASE_FILE, Job, write_job
 
 FOLDER = Path(__file__).parent / "recipes"
-MANIFEST_FILE = "manifest.json"
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

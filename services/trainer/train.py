@@ -23,6 +23,7 @@ import torch
 from exchangeai import __version__
 from exchangeai.config import StoreConfig, from_env
 from exchangeai.dataset import (
+    MANIFEST_FILE,
     PARTS,
     DatasetManifest,
     Part,
@@ -59,8 +60,6 @@ from services.trainer.scope import scope
 from services.trainer.soundness import require_sound
 from services.trainer.tensors import seed_all
 
-MANIFEST_FILE = "manifest.json"
-"""Lies beside the shards when there is no store."""
 log = logging.getLogger(__name__)
 
 

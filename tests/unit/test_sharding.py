@@ -149,7 +149,7 @@ def learn_both_ways(ranks: Ranks, folder: Path, files: Sequence[str]) -> None:
 
 
 def outputs(architecture: str, state: dict[str, Tensor], x_BLT: Tensor) -> Tensor:
-    """Logits as in training, where a bias before a normalisation, which learns only rounding, says nothing."""
+    """Logits as in training, where a bias before a normalisation, taught by rounding alone, says nothing."""
     net = fresh(architecture).train()
     net.load_state_dict(state)
     with torch.no_grad():

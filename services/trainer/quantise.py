@@ -20,9 +20,9 @@ import onnx
 from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
 from onnxruntime.quantization import shape_inference  # pyright: ignore[reportMissingTypeStubs]
 
-from exchangeai.dataset import Part, decode_manifest, open_part
+from exchangeai.dataset import Part, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument
-from exchangeai.facts import Task
+from exchangeai.facts import INT8_MOST_LOSS, Task
 from exchangeai.metrics import Estimate
 from exchangeai.model_file import INPUT, LOSS_KEY, model_digest, parse_model
 from services.trainer.ensemble import joined, tempered
@@ -30,12 +30,9 @@ from services.trainer.evaluation import onnx_file
 from services.trainer.evaluation.intervals import paired_difference
 from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.judge_anew import FinishedRun, finished, judge_anew
-from services.trainer.train import MANIFEST_FILE
 
 CALIBRATION_WINDOWS = 256
 BATCH = 8
-MOST_LOSS = 0.002
-"""Of macro-AUROC, beyond which the model is not made unless asked for."""
 KINDS = ["Conv", "MatMul"]
 """What takes the time; but the first of them, which only resamples: an ECG has more than 8 bits."""
 
@@ -45,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quantise", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its card")
-    parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of macro-AUROC (default: 0.002)")
+    parser.add_argument(
+        "--most-loss", type=float, default=INT8_MOST_LOSS, help="of macro-AUROC (default: %(default)g)"
+    )
     chosen = parser.parse_args(arguments)
     try:
         lost = quantise(finished(chosen.run), chosen.out, most_loss=chosen.most_loss)
@@ -56,15 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def quantise(run: FinishedRun, out: Path, *, most_loss: float = MOST_LOSS) -> Estimate:
+def quantise(run: FinishedRun, out: Path, *, most_loss: float = INT8_MOST_LOSS) -> Estimate:
     """Write the int8 model, its card and result; returns what it loses.
 
-    Raises InvalidArgument when it loses more than `most_loss`, or predicts numbers.
+    Raises InvalidArgument when it loses more than `most_loss`, that cannot be told, or it predicts numbers.
     """
     if run.job.task is Task.REGRESSION:
         raise InvalidArgument("a model of numbers is not quantised: its loss is not one of AUROC")
-    folder = run.job.data_folder
-    described = decode_manifest((folder / MANIFEST_FILE).read_bytes())
+    folder, described = run.job.data_folder, run.data_manifest
     small = quantised(parse_model(run.data), open_part(folder, described, "train"))
     graph = joined([small], run.job.task)
     part = "test" if described.parts["test"].recordings else "validation"
@@ -79,10 +77,13 @@ def quantise(run: FinishedRun, out: Path, *, most_loss: float = MOST_LOSS) -> Es
         by_recording(scores(x), task, temperature) for x in (run.data, tempered(graph, temperature))
     )
     lost = paired_difference(before, after, task, seed=run.job.options.seed)
-    if lost.value is not None and lost.value > most_loss:
+    if lost.value is None:
         raise InvalidArgument(
-            f"the int8 form would lose {_words(lost)} of macro-AUROC, more than {most_loss:g}; "
-            "--most-loss allows more"
+            f"what the int8 form loses cannot be told: no class has both kinds of recordings in {part}"
+        )
+    if lost.value > most_loss:
+        raise InvalidArgument(
+            f"the int8 form would lose {_words(lost)} of macro-AUROC, more than {most_loss:g}"
         )
     judge_anew(
         out,

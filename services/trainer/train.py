@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -33,9 +34,10 @@ from exchangeai.dataset import (
     open_part,
 )
 from exchangeai.errors import ContractViolation, ExchangeaiError, Unavailable
+from exchangeai.model_file import Manifest
 from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
-from services.trainer import checkpoint, label_share, network, objective, recipe
+from services.trainer import checkpoint, int8_form, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
 from services.trainer.embeddings import embeddings, some
 from services.trainer.evaluation import novelty
@@ -50,12 +52,23 @@ from services.trainer.job import (
     Job,
     checkpoint_key,
     read_job,
+    write_result,
 )
 from services.trainer.layers import INPUT_HZ
 from services.trainer.loop import StopRequested, predict, train
 from services.trainer.network import Network
 from services.trainer.ranks import joined, peers_lost
-from services.trainer.report import Activity, Alive, Failed, Interrupted, Report, Stopped, emit
+from services.trainer.report import (
+    Activity,
+    Alive,
+    Exporting,
+    Failed,
+    Finished,
+    Interrupted,
+    Report,
+    Stopped,
+    emit,
+)
 from services.trainer.scope import scope
 from services.trainer.soundness import require_sound
 from services.trainer.tensors import seed_all
@@ -151,7 +164,17 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             scope=contract,
             novelty=novelty.fit(known, exchanged, unseen),
         )
-        finish(folder, job, manifest, made, lambda described: export(net, described))
+
+        def exported(described: Manifest) -> bytes:
+            tell(Exporting())
+            return export(net, described)
+
+        result = finish(folder, job, manifest, made, exported)
+        if options.int8:
+            tell(Activity(text="Making the form in eight bits"))
+            result = replace(result, int8_form=int8_form.make(folder, job, manifest, result))
+        write_result(folder, result)
+        tell(Finished())
 
 
 class _Telling:

@@ -88,4 +88,10 @@ def finish(
         ),
     )
     needed_ms = inference_ms(data, time.perf_counter)
-    return Result(digest=digest, test=tested, best_epoch=trained.best_epoch, inference_ms=needed_ms)
+    return Result(
+        digest=digest,
+        test=tested,
+        best_epoch=trained.best_epoch,
+        inference_ms=needed_ms,
+        learning_rate=job.options.learning_rate,
+    )

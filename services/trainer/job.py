@@ -52,6 +52,8 @@ class Result:
     best_epoch: int
     inference_ms: float = 0.0
     """Median time for one window in ONNX Runtime on one thread."""
+    learning_rate: float = 0.0
+    """At its peak, as stated or as found; 0 in what earlier versions left."""
     int8_form: Int8Form | None = None
     """What became of the form in eight bits; None when none was asked for."""
 

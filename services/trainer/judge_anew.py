@@ -41,6 +41,8 @@ def finished(folder: Path) -> FinishedRun:
     data = (folder / MODEL_FILE).read_bytes()
     known = read_manifest(parse_model(data))
     job = read_job(folder)
+    if result.learning_rate:
+        job = replace(job, options=replace(job.options, learning_rate=result.learning_rate))
     return FinishedRun(
         job=job,
         data=data,

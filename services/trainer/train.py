@@ -165,6 +165,9 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             novelty=novelty.fit(known, exchanged, unseen),
         )
 
+        if (search := trained.progress.rate_search) is not None:
+            job = replace(job, options=replace(options, learning_rate=search.chosen))  # for the card
+
         def exported(described: Manifest) -> bytes:
             tell(Exporting())
             return export(net, described)

@@ -313,7 +313,7 @@ class RateSearch:
 INT8_SUFFIX = "-int8"
 """Ends the name of a model in numbers of eight bits that a run published beside its own."""
 INT8_MOST_LOSS = 0.002
-"""Of macro-AUROC; when it loses more it is not published."""
+"""Of macro-AUROC on validation; when it loses more it is not published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,7 +325,7 @@ class Int8Form:
     model_name: str = ""
     model_version: int = 0
     loss: Estimate = field(default_factory=Estimate)
-    """Of macro-AUROC against the float32 form on the same recordings."""
+    """Of macro-AUROC against the float32 form on the recordings that the run reports on."""
     inference_ms: float = 0.0
     """Median time for one window in ONNX Runtime on one thread where the run ended."""
     float32_ms: float = 0.0

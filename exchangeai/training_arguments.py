@@ -29,7 +29,7 @@ _SWITCHES = {
     "class-weights": "weigh rare classes more",
     "find-learning-rate": "search for the peak rate first",
     "int8": "also make the model in numbers of eight bits, smaller and faster on CPUs; published with the "
-    f"name's end {INT8_SUFFIX} if it loses at most {INT8_MOST_LOSS:g} of macro-AUROC",
+    f"name's end {INT8_SUFFIX} if it loses at most {INT8_MOST_LOSS:g} of macro-AUROC on validation",
 }
 
 

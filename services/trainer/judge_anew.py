@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from exchangeai.dataset import MANIFEST_FILE, PARTS, DatasetManifest, decode_manifest, open_part
 from exchangeai.errors import InvalidArgument
 from exchangeai.model_file import Manifest, parse_model, read_manifest, write_manifest
 from services.trainer import label_share, network
-from services.trainer.embeddings import some
 from services.trainer.evaluation import novelty, onnx_file
 from services.trainer.export import golden, session, synthetic_window
 from services.trainer.finish import Trained, finish
@@ -70,16 +67,7 @@ def judge_anew(
     job, described, untempered = run.job, run.data_manifest, make(1.0)
     parts = {p: open_part(job.data_folder, described, p) for p in PARTS}
     rows = label_share.rows(parts["train"], job.task, job.options.label_share, job.options.seed)
-    looked_at = some(rows)
     predict, everyone = onnx_file.own(untempered, 0), range(len(job.classes))
-    known, exchanged, unseen = (
-        onnx_file.embeddings(untempered, parts[p], chosen, 0, orders)
-        for p, chosen, orders in (
-            ("train", looked_at, None),
-            ("train", looked_at, novelty.lead_orders(looked_at)),
-            ("validation", some(np.arange(len(parts["validation"]))), None),
-        )
-    )
     trained = Trained(
         learned_from=run.manifest.training,
         best_epoch=best_epoch,
@@ -89,11 +77,16 @@ def judge_anew(
         or scope(
             parts["train"],
             rows,
-            looked_at,
+            novelty.looked_at(rows),
             lead_loss="lead_loss" in job.options.augmentations,
             crop_s=network.build(job.architecture, 1).encoder.crop_s,
         ),
-        novelty=novelty.fit(known, exchanged, unseen),
+        novelty=novelty.detector(
+            parts["train"],
+            rows,
+            parts["validation"],
+            lambda part, chosen, orders: onnx_file.embeddings(untempered, part, chosen, 0, orders),
+        ),
         extra=extra,
     )
 

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 
 from exchangeai import __version__
@@ -39,7 +38,7 @@ from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
 from services.trainer import checkpoint, int8_form, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
-from services.trainer.embeddings import embeddings, some
+from services.trainer.embeddings import embeddings
 from services.trainer.evaluation import novelty
 from services.trainer.export import export
 from services.trainer.failures import plain_reason
@@ -135,15 +134,11 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         validation, test = (
             predict(net, parts[p], ranks, lambda: tell(Alive())) for p in ("validation", "test")
         )
-        looked_at = some(rows)
-        unseen_rows = some(np.arange(len(parts["validation"]), dtype=np.int64))
-        known, exchanged, unseen = (
-            embeddings(net, parts[p], chosen, ranks, lambda: tell(Alive()), orders)
-            for p, chosen, orders in (
-                ("train", looked_at, None),
-                ("train", looked_at, novelty.lead_orders(looked_at)),
-                ("validation", unseen_rows, None),
-            )
+        detector = novelty.detector(
+            parts["train"],
+            rows,
+            parts["validation"],
+            lambda part, chosen, orders: embeddings(net, part, chosen, ranks, lambda: tell(Alive()), orders),
         )
     if ranks.first:
         learned_from = label_share.training_data(
@@ -152,7 +147,7 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         contract = scope(
             parts["train"],
             rows,
-            looked_at,
+            novelty.looked_at(rows),
             lead_loss="lead_loss" in options.augmentations,
             crop_s=net.crop_samples / INPUT_HZ,
         )
@@ -162,7 +157,7 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             validation=validation,
             test=test,
             scope=contract,
-            novelty=novelty.fit(known, exchanged, unseen),
+            novelty=detector,
         )
 
         if (search := trained.progress.rate_search) is not None:

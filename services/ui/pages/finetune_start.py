@@ -98,8 +98,9 @@ def panel() -> Any:
                     dmc.Switch(
                         id="int8",
                         label="Make an int8 form as well",
-                        description="Smaller, and faster on CPUs. It becomes a model of its own, its name ending "
-                        f"in {INT8_SUFFIX}, if it loses at most {INT8_MOST_LOSS:g} of macro-AUROC on validation.",
+                        description="Smaller, and faster on CPUs. It becomes a model of its own, its name "
+                        f"ending in {INT8_SUFFIX}, if it loses at most {INT8_MOST_LOSS:g} of macro-AUROC on "
+                        "validation.",
                         mt="xs",
                     ),
                 ]

@@ -11,7 +11,7 @@ LIGHT := not slow and not faults and not browser and not endurance
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick test-endurance check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train bench-inference soak chart clean
+.PHONY: help run demo test test-quick test-endurance check lint types protos protos-check lock fuzz model-ptbxl bench bench-ingest bench-preprocess bench-scale-out bench-train bench-estimate bench-inference soak chart clean
 
 help: ## list what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -57,6 +57,10 @@ model-ptbxl: $(VENV)/.run ## make the models of PTB-XL in models/ again (EXCHANG
 bench-train: $(VENV)/.run ## measure the trainer against a bare PyTorch loop
 	$(BIN)/python -m benchmarks.bench_train
 	$(BIN)/python -m benchmarks.bench_train --architecture s4d --bf16
+
+bench-estimate: $(VENV)/.run ## measure the time that presets promise, and what the search for a rate is worth, on real runs
+	$(BIN)/python -m benchmarks.bench_estimate
+	$(BIN)/python -m benchmarks.bench_learning_rate
 
 bench: $(VENV)/.run ## measure the pipeline: recordings a second, share of time by stage
 	$(BIN)/python -m benchmarks.bench_pipeline

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from exchangeai.join_report import JoinReport
 from exchangeai.measurements import Quality
-from exchangeai.metrics import TestReport
+from exchangeai.metrics import Estimate, TestReport
 from exchangeai.recording import Patient
 
 
@@ -277,6 +277,8 @@ class TrainingOptions:
     """Share of the training patients to learn from, chosen by the seed; validation and test stay whole."""
     find_learning_rate: bool = False
     """Begin with a search for the peak learning rate, which then takes the place of the stated one."""
+    int8: bool = False
+    """Make the model in numbers of eight bits as well; it is published beside the other if it is as good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,6 +308,30 @@ class RateSearch:
     """Where it diverged; None when it did not."""
     chosen: float
     """What the run trains with."""
+
+
+INT8_SUFFIX = "-int8"
+"""Ends the name of a model in numbers of eight bits that a run published beside its own."""
+INT8_MOST_LOSS = 0.002
+"""Of macro-AUROC on validation; when it loses more it is not published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Form:
+    """What became of a run's model in numbers of eight bits; see `services.trainer.int8_form`."""
+
+    digest: str = ""
+    """Empty when there is none."""
+    model_name: str = ""
+    model_version: int = 0
+    loss: Estimate = field(default_factory=Estimate)
+    """Of macro-AUROC against the float32 form on the recordings that the run reports on."""
+    inference_ms: float = 0.0
+    """Median time for one window in ONNX Runtime on one thread where the run ended."""
+    float32_ms: float = 0.0
+    """The same of the float32 form, measured in turn with it."""
+    reason: str = ""
+    """Why there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,6 +367,8 @@ class RunFact:
     """SHA-256 of the data set's manifest, which holds that of every shard; empty until a worker has it."""
     rate_search: RateSearch | None = None
     """How its learning rate was searched for; None when it was not, or not yet."""
+    int8_form: Int8Form | None = None
+    """What became of the form in eight bits; None when none was asked for, or not yet."""
     created_at: float = 0.0
     updated_at: float = 0.0
 

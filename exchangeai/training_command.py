@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from exchangeai.comparisons import ComparisonFact, ComparisonRow, ComparisonState
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
-from exchangeai.facts import RunFact, RunState, TrainingOptions
+from exchangeai.facts import Int8Form, RunFact, RunState, TrainingOptions
 from exchangeai.metrics import Estimate
 from exchangeai.rpc.training import Training, open_training
 from exchangeai.rpc.training_options import stated_options
@@ -143,6 +143,8 @@ def _tell_run(run: RunFact) -> int:
         return FAILED
     print(f"model   {run.model_name}:{run.model_version}")
     print(f"digest  {run.model_digest}")
+    if (form := run.int8_form) is not None:
+        print(f"int8    {_int8(form)}")
     if run.test is not None:
         named, score = "macro-AUROC", run.test.macro_auroc
         if run.test.targets:
@@ -153,6 +155,16 @@ def _tell_run(run: RunFact) -> int:
         )
     print(NOTICE)
     return 0
+
+
+def _int8(form: Int8Form) -> str:
+    if not form.digest:
+        return f"none: {form.reason}"
+    return (
+        f"{form.model_name}:{form.model_version}, "
+        f"loses {_number(form.loss.value, 4)} ({_interval(form.loss, 4)}) of macro-AUROC, "
+        f"{form.inference_ms:.1f} ms a window against {form.float32_ms:.1f} ms"
+    )
 
 
 def _follow_comparison(training: Training, comparison_id: str, address: str) -> int:
@@ -238,12 +250,12 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(x.ljust(w) for x, w in zip(row, wide, strict=False)).rstrip())
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{_number(estimate.low)} to {_number(estimate.high)}"
+def _interval(estimate: Estimate, digits: int = 3) -> str:
+    return f"{_number(estimate.low, digits)} to {_number(estimate.high, digits)}"
 
 
 def _moment(seconds: float) -> str:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from exchangeai.dataset import MANIFEST_FILE
 from exchangeai.model_file import CARD_FILE
 from models.ptbxl import build
 from services.trainer import recipe as recipes
@@ -47,7 +48,7 @@ def main() -> int:
 def _make(name: str, source: Path, work: Path) -> int:
     recipe = recipes.load(name)
     dataset = work / f"{name}-data"
-    if not (dataset / recipes.MANIFEST_FILE).exists():
+    if not (dataset / MANIFEST_FILE).exists():
         print(f"{name}: making the windows", flush=True)
         labels = recipe.labels
         drop = labels.unlabelled == "drop"

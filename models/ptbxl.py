@@ -1,14 +1,14 @@
 """PTB-XL at 100 Hz as a data set in a folder: the tensor contract, the official folds, one label set.
 
 The folder of the source holds `records.csv` and `foldNN.npy.xz` as `demo.records` reads them. Folds 1-8
-train, fold 9 validates, fold 10 tests where it is there; none of them shares a patient with another.
+train, fold 9 validates, fold 10 tests where it is there, unless told; no two folds share a patient.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 from demo.records import LEADS, SAMPLING_RATE_HZ, load_steps, to_12_leads
 from exchangeai import __version__
 from exchangeai.dataset import (
+    MANIFEST_FILE,
     MAX_SHARD_ROWS,
     PARTS,
     DatasetManifest,
@@ -33,7 +34,7 @@ from exchangeai.signal import PREPROCESSING_VERSION, standardise
 
 COLUMNS = {"statements": "scp_codes", "superclasses": "superclass"}
 """What recipes call the label columns, and what the source calls them."""
-_PART = {9: "validation", 10: "test"}
+OFFICIAL = {9: "validation", 10: "test"}
 
 
 @dataclass
@@ -63,8 +64,20 @@ class _Part:
             self.held = []
 
 
-def build(source: Path, folder: Path, *, name: str, label: str, classes: Sequence[str], drop: bool) -> None:
-    """Write shards and manifest.json; `classes` empty takes all found, `drop` leaves out rows without any."""
+def build(
+    source: Path,
+    folder: Path,
+    *,
+    name: str,
+    label: str,
+    classes: Sequence[str],
+    drop: bool,
+    parts: Mapping[int, str] = OFFICIAL,
+) -> None:
+    """Write shards and manifest.json; `classes` empty takes all found, `drop` leaves out rows without any.
+
+    `parts` names the part of a fold; the folds that it does not name train.
+    """
     with (source / "records.csv").open(newline="") as f:
         rows = list(csv.DictReader(f))
     column = COLUMNS[label]
@@ -72,16 +85,16 @@ def build(source: Path, folder: Path, *, name: str, label: str, classes: Sequenc
     classes = tuple(classes) or tuple(found)
     dataset_id = hashlib.sha256(f"ptbxl:{label}:{PREPROCESSING_VERSION}:{classes}".encode()).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {p: _Part(p, dataset_id, folder) for p in PARTS}
+    made = {p: _Part(p, dataset_id, folder) for p in PARTS}
     positives = {p: np.zeros(len(classes), np.int64) for p in PARTS}
     kept = [row for row in rows if not drop or set(row[column].split(";")) & set(classes)]
     for fold in sorted({int(row["strat_fold"]) for row in kept}):
-        part = _PART.get(fold, "train")
+        part = parts.get(fold, "train")
         members = [row for row in kept if int(row["strat_fold"]) == fold]
         for row in _windows(source / f"fold{fold:02d}.npy.xz", members, column, classes):
-            parts[part].add(row)
+            made[part].add(row)
             positives[part] += row.label.astype(np.int64)
-    for part in parts.values():
+    for part in made.values():
         part.ship()
     manifest = DatasetManifest(
         dataset_id=dataset_id,
@@ -95,13 +108,13 @@ def build(source: Path, folder: Path, *, name: str, label: str, classes: Sequenc
                 patients=len(x.patients),
                 positives=tuple(int(v) for v in positives[p]),
             )
-            for p, x in parts.items()
+            for p, x in made.items()
         },
         preprocessing_version=PREPROCESSING_VERSION,
         code_version=__version__,
         seed=0,
     )
-    (folder / "manifest.json").write_bytes(encode_manifest(manifest))
+    (folder / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
 
 
 def _windows(

@@ -3,6 +3,7 @@
 from exchangeai.dataset.croissant import croissant_key, encode_croissant
 from exchangeai.dataset.fetch import FileSource, download
 from exchangeai.dataset.manifest import (
+    MANIFEST_FILE,
     MANIFEST_VERSION,
     PARTS,
     DatasetManifest,
@@ -28,6 +29,7 @@ from exchangeai.dataset.shards import (
 )
 
 __all__ = [
+    "MANIFEST_FILE",
     "MANIFEST_VERSION",
     "MAX_SHARD_ROWS",
     "PARTS",

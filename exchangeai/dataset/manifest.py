@@ -11,6 +11,8 @@ from exchangeai.errors import ContractViolation
 from exchangeai.facts import Task
 from exchangeai.join_report import JoinReport
 
+MANIFEST_FILE = "manifest.json"
+"""Beside the shards, in the store and in a folder."""
 MANIFEST_VERSION = 1
 PARTS = ("train", "validation", "test")
 _SHARD_NAME = re.compile(r"(?:train|validation|test)-[0-9]{5}\.arrow")
@@ -61,7 +63,7 @@ class DatasetManifest:
 
 def manifest_key(dataset_id: str) -> str:
     """Object key of the manifest."""
-    return f"datasets/{dataset_id}/manifest.json"
+    return f"datasets/{dataset_id}/{MANIFEST_FILE}"
 
 
 def shard_key(dataset_id: str, part: str, index: int) -> str:

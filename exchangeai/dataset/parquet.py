@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as _untyped  # pyright: ignore[reportMissingTypeStubs]
 
-from exchangeai.dataset.manifest import PARTS, DatasetManifest, decode_manifest
+from exchangeai.dataset.manifest import MANIFEST_FILE, PARTS, DatasetManifest, decode_manifest
 from exchangeai.dataset.part import open_shard
 from exchangeai.dataset.shards import WINDOW_VALUES, schema_for_exchange
 from exchangeai.errors import ExchangeaiError
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("out", type=Path, help="folder for the Parquet files")
     chosen = parser.parse_args(arguments)
     try:
-        manifest = decode_manifest((chosen.folder / "manifest.json").read_bytes())
+        manifest = decode_manifest((chosen.folder / MANIFEST_FILE).read_bytes())
         for path in export_parquet(chosen.folder, manifest, chosen.out):
             print(path)
     except (OSError, ExchangeaiError) as e:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exchangeai.facts import Epoch, RateSearch, RunFact, RunState
+from exchangeai.facts import Epoch, Int8Form, RateSearch, RunFact, RunState
+from exchangeai.metrics import Estimate
 from exchangeai.rpc.convert import report_from_proto, report_to_proto, timestamp
 from exchangeai.rpc.training_options import options_from_proto, options_to_proto
-from exchangeai.v1 import run_pb2
+from exchangeai.v1 import metrics_pb2, run_pb2
 
 
 def run_to_proto(fact: RunFact) -> run_pb2.Run:
@@ -46,6 +47,8 @@ def run_to_proto(fact: RunFact) -> run_pb2.Run:
                 chosen=search.chosen,
             )
         )
+    if fact.int8_form is not None:
+        message.int8_form.CopyFrom(_int8_to_proto(fact.int8_form))
     return message
 
 
@@ -84,6 +87,7 @@ def run_from_proto(r: run_pb2.Run) -> RunFact:
         code_version=r.code_version,
         dataset_digest=r.dataset_digest,
         rate_search=_search(r.rate_search) if r.HasField("rate_search") else None,
+        int8_form=_int8_from_proto(r.int8_form) if r.HasField("int8_form") else None,
         created_at=r.created_at.ToMicroseconds() / 1e6,
         updated_at=r.updated_at.ToMicroseconds() / 1e6,
     )
@@ -96,6 +100,35 @@ def _search(s: run_pb2.RateSearch) -> RateSearch:
         steepest=s.steepest if s.HasField("steepest") else None,
         divergence=s.divergence if s.HasField("divergence") else None,
         chosen=s.chosen,
+    )
+
+
+def _int8_to_proto(form: Int8Form) -> run_pb2.Int8Form:
+    return run_pb2.Int8Form(
+        model_digest=form.digest,
+        model_name=form.model_name,
+        model_version=form.model_version,
+        loss=metrics_pb2.Estimate(value=form.loss.value, low=form.loss.low, high=form.loss.high),
+        inference_ms=form.inference_ms,
+        float32_ms=form.float32_ms,
+        reason=form.reason,
+    )
+
+
+def _int8_from_proto(f: run_pb2.Int8Form) -> Int8Form:
+    lost = f.loss
+    return Int8Form(
+        digest=f.model_digest,
+        model_name=f.model_name,
+        model_version=f.model_version,
+        loss=Estimate(
+            value=lost.value if lost.HasField("value") else None,
+            low=lost.low if lost.HasField("low") else None,
+            high=lost.high if lost.HasField("high") else None,
+        ),
+        inference_ms=f.inference_ms,
+        float32_ms=f.float32_ms,
+        reason=f.reason,
     )
 
 

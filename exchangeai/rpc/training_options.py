@@ -41,6 +41,7 @@ def options_to_proto(options: TrainingOptions) -> run_pb2.TrainingOptions:
         augmentations=run_pb2.Augmentations(names=options.augmentations),
         label_share=options.label_share,
         find_learning_rate=options.find_learning_rate,
+        int8=options.int8,
     )
 
 
@@ -76,6 +77,7 @@ def options_from_proto(
         ),
         label_share=stated("label_share"),
         find_learning_rate=message.find_learning_rate or d.find_learning_rate,
+        int8=message.int8 or d.int8,
     )
 
 

@@ -45,7 +45,7 @@ RUN_STATE_PREPARING: RunState
 RUN_STATE_EXPORTING: RunState
 
 class TrainingOptions(_message.Message):
-    __slots__ = ("max_epochs", "batch_size", "learning_rate", "patience", "seed", "processes", "method", "layer_decay", "weight_decay", "accumulate", "bfloat16", "compile", "average", "label_smoothing", "mixup", "class_weights", "gradient_clip", "augmentations", "label_share", "find_learning_rate")
+    __slots__ = ("max_epochs", "batch_size", "learning_rate", "patience", "seed", "processes", "method", "layer_decay", "weight_decay", "accumulate", "bfloat16", "compile", "average", "label_smoothing", "mixup", "class_weights", "gradient_clip", "augmentations", "label_share", "find_learning_rate", "int8")
     MAX_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,7 @@ class TrainingOptions(_message.Message):
     AUGMENTATIONS_FIELD_NUMBER: _ClassVar[int]
     LABEL_SHARE_FIELD_NUMBER: _ClassVar[int]
     FIND_LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
+    INT8_FIELD_NUMBER: _ClassVar[int]
     max_epochs: int
     batch_size: int
     learning_rate: float
@@ -86,7 +87,8 @@ class TrainingOptions(_message.Message):
     augmentations: Augmentations
     label_share: float
     find_learning_rate: bool
-    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., processes: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., layer_decay: _Optional[float] = ..., weight_decay: _Optional[float] = ..., accumulate: _Optional[int] = ..., bfloat16: _Optional[bool] = ..., compile: _Optional[bool] = ..., average: _Optional[float] = ..., label_smoothing: _Optional[float] = ..., mixup: _Optional[float] = ..., class_weights: _Optional[bool] = ..., gradient_clip: _Optional[float] = ..., augmentations: _Optional[_Union[Augmentations, _Mapping]] = ..., label_share: _Optional[float] = ..., find_learning_rate: _Optional[bool] = ...) -> None: ...
+    int8: bool
+    def __init__(self, max_epochs: _Optional[int] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., patience: _Optional[int] = ..., seed: _Optional[int] = ..., processes: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., layer_decay: _Optional[float] = ..., weight_decay: _Optional[float] = ..., accumulate: _Optional[int] = ..., bfloat16: _Optional[bool] = ..., compile: _Optional[bool] = ..., average: _Optional[float] = ..., label_smoothing: _Optional[float] = ..., mixup: _Optional[float] = ..., class_weights: _Optional[bool] = ..., gradient_clip: _Optional[float] = ..., augmentations: _Optional[_Union[Augmentations, _Mapping]] = ..., label_share: _Optional[float] = ..., find_learning_rate: _Optional[bool] = ..., int8: _Optional[bool] = ...) -> None: ...
 
 class Augmentations(_message.Message):
     __slots__ = ("names",)
@@ -95,7 +97,7 @@ class Augmentations(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "model_name", "dataset_id", "architecture", "state", "options", "epochs", "progress", "eta_s", "activity", "error", "test", "model_digest", "model_version", "created_at", "updated_at", "best_epoch", "base_model", "comparison_id", "code_version", "dataset_digest", "rate_search")
+    __slots__ = ("run_id", "model_name", "dataset_id", "architecture", "state", "options", "epochs", "progress", "eta_s", "activity", "error", "test", "model_digest", "model_version", "created_at", "updated_at", "best_epoch", "base_model", "comparison_id", "code_version", "dataset_digest", "rate_search", "int8_form")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     DATASET_ID_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +120,7 @@ class Run(_message.Message):
     CODE_VERSION_FIELD_NUMBER: _ClassVar[int]
     DATASET_DIGEST_FIELD_NUMBER: _ClassVar[int]
     RATE_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    INT8_FORM_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     model_name: str
     dataset_id: str
@@ -140,7 +143,26 @@ class Run(_message.Message):
     code_version: str
     dataset_digest: str
     rate_search: RateSearch
-    def __init__(self, run_id: _Optional[str] = ..., model_name: _Optional[str] = ..., dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[Epoch, _Mapping]]] = ..., progress: _Optional[float] = ..., eta_s: _Optional[float] = ..., activity: _Optional[str] = ..., error: _Optional[str] = ..., test: _Optional[_Union[_metrics_pb2.TestReport, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., best_epoch: _Optional[int] = ..., base_model: _Optional[str] = ..., comparison_id: _Optional[str] = ..., code_version: _Optional[str] = ..., dataset_digest: _Optional[str] = ..., rate_search: _Optional[_Union[RateSearch, _Mapping]] = ...) -> None: ...
+    int8_form: Int8Form
+    def __init__(self, run_id: _Optional[str] = ..., model_name: _Optional[str] = ..., dataset_id: _Optional[str] = ..., architecture: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., options: _Optional[_Union[TrainingOptions, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[Epoch, _Mapping]]] = ..., progress: _Optional[float] = ..., eta_s: _Optional[float] = ..., activity: _Optional[str] = ..., error: _Optional[str] = ..., test: _Optional[_Union[_metrics_pb2.TestReport, _Mapping]] = ..., model_digest: _Optional[str] = ..., model_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., best_epoch: _Optional[int] = ..., base_model: _Optional[str] = ..., comparison_id: _Optional[str] = ..., code_version: _Optional[str] = ..., dataset_digest: _Optional[str] = ..., rate_search: _Optional[_Union[RateSearch, _Mapping]] = ..., int8_form: _Optional[_Union[Int8Form, _Mapping]] = ...) -> None: ...
+
+class Int8Form(_message.Message):
+    __slots__ = ("model_digest", "model_name", "model_version", "loss", "inference_ms", "float32_ms", "reason")
+    MODEL_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    FLOAT32_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    model_digest: str
+    model_name: str
+    model_version: int
+    loss: _metrics_pb2.Estimate
+    inference_ms: float
+    float32_ms: float
+    reason: str
+    def __init__(self, model_digest: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., loss: _Optional[_Union[_metrics_pb2.Estimate, _Mapping]] = ..., inference_ms: _Optional[float] = ..., float32_ms: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RateSearch(_message.Message):
     __slots__ = ("rates", "losses", "steepest", "divergence", "chosen")

@@ -7,7 +7,7 @@ Shapes: B batch, L lead, T time, C class. The order is a function of (seed, epoc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -86,7 +86,7 @@ class Loader:
         self._order = order
         self._rank = rank
 
-    def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int, first_step: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         """(x_BLT in mV, targets_BC) of each step from `first_step` to the epoch's last."""
         steps = iter(range(first_step, self._order.steps))
         ready: deque[Future[tuple[Tensor, Tensor]]] = deque()

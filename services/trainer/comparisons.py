@@ -283,7 +283,12 @@ class Comparisons:
             dataset_id=fact.dataset_id,
             architecture=planned.architecture,
             state=RunState.QUEUED,
-            options=replace(fact.options, seed=planned.seed, label_share=planned.label_share),
+            options=replace(
+                fact.options,
+                seed=planned.seed,
+                label_share=planned.label_share,
+                int8=fact.options.int8 and planned.label_share == 1,  # nothing else is published
+            ),
             comparison_id=fact.comparison_id,
             activity="Waiting for a worker",
             created_at=at_s,

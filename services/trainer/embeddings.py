@@ -1,4 +1,4 @@
-"""What a trained network makes of windows before it decides: embeddings of some of a part."""
+"""What a trained network makes of windows before it decides: their embeddings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,6 @@ from services.trainer.evaluation.metrics import Floats
 from services.trainer.loop import EVALUATION_BATCH
 from services.trainer.ranks import Ranks
 from services.trainer.tensors import tensor
-
-MOST_WINDOWS = 4096
-"""Of a part: more move centre, axes and quantiles by less than another part of the data would."""
-
-
-def some(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """At most 4096 of the rows, evenly spaced."""
-    step = max(1.0, len(rows) / MOST_WINDOWS)
-    return rows[np.arange(0, len(rows), step).astype(np.int64)[:MOST_WINDOWS]]
 
 
 def embeddings(

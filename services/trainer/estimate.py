@@ -13,7 +13,7 @@ import msgspec
 
 from exchangeai.errors import NotReady, TooLarge
 from exchangeai.facts import DatasetFact, TrainingOptions
-from services.trainer import epoch_steps
+from services.trainer import epoch_steps, find_rate
 from services.trainer.measure_steps import Answer, Question
 from services.trainer.torchrun import rank_environment
 
@@ -70,6 +70,8 @@ class Estimator:
                 precision=options.precision,
                 compile=options.compile,
                 class_weights=options.class_weights,
+                augmentations=options.augmentations,
+                mixup=options.mixup,
             ),
         )
         answer = await self._answer(asked)
@@ -77,6 +79,10 @@ class Estimator:
         judged_s = answer.evaluated_s * sizes.get("validation", 0) / options.processes
         tested_s = answer.evaluated_s * sum(sizes.values())
         low_s, high_s = (options.max_epochs * (steps * s + judged_s) for s in (answer.low_s, answer.high_s))
+        if options.find_learning_rate:
+            high_s += find_rate.STEPS * answer.high_s
+        if options.int8:
+            high_s += tested_s + FINISH_S  # it is judged as the model itself is
         return Estimate(
             low_s=low_s,
             high_s=high_s + answer.start_s + tested_s + FINISH_S,

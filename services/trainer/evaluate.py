@@ -22,7 +22,7 @@ import msgspec
 
 from exchangeai.bus import Bus, open_bus
 from exchangeai.config import BusConfig, StoreConfig, from_env
-from exchangeai.dataset import DatasetManifest, decode_manifest, download, open_part
+from exchangeai.dataset import MANIFEST_FILE, DatasetManifest, decode_manifest, download, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
 from exchangeai.facts import DatasetFact, ModelFact, Task, TestLooksFact
 from exchangeai.metrics import TestReport
@@ -34,8 +34,6 @@ from services.trainer.evaluation.card import sheet
 from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import by_recording
 from services.trainer.evaluation.report import Fixed, fix, report
-
-MANIFEST_FILE = "manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The end of a run: decide on validation, test, export, and leave the model, its card and its result."""
+"""The end of a run: decide on validation, test, export, and leave the model with its card and its scores."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from services.trainer.evaluation.card import card
 from services.trainer.evaluation.figures import figures
 from services.trainer.evaluation.predictions import Predictions, by_recording
 from services.trainer.evaluation.report import fix, report
-from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Job, Result, write_result
+from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Job, Result
 from services.trainer.latency import inference_ms
-from services.trainer.report import Exporting, Finished, emit
 from services.trainer.scores import RunScores, drawn, write_scores
 
 NUMBER_THRESHOLD = 0.0
@@ -40,8 +39,8 @@ class Trained:
 
 def finish(
     folder: Path, job: Job, manifest: DatasetManifest, trained: Trained, export: Callable[[Manifest], bytes]
-) -> None:
-    """Write `model.onnx`, `card.md` and `scores.npz`, then `result.json`.
+) -> Result:
+    """Write `model.onnx`, `card.md` and `scores.npz`; whoever calls writes the result, which comes last.
 
     The model does not say which run made it: equal options on equal data give equal bytes. A data set
     without a test part is reported on validation, and the report says so. `export` makes the model file of
@@ -52,7 +51,6 @@ def finish(
     judged, part = (test, "test") if len(test.logits) else (validation, "validation")
     scores, validated = (by_recording(x, job.task, fixed.temperature) for x in (judged, validation))
     tested = report(scores, job.classes, fixed, job.task, part=part, seed=job.options.seed)
-    emit(Exporting())
     thresholds = fixed.thresholds or (NUMBER_THRESHOLD,) * len(job.classes)
     described = Manifest(
         name=job.model_name,
@@ -90,7 +88,10 @@ def finish(
         ),
     )
     needed_ms = inference_ms(data, time.perf_counter)
-    write_result(
-        folder, Result(digest=digest, test=tested, best_epoch=trained.best_epoch, inference_ms=needed_ms)
+    return Result(
+        digest=digest,
+        test=tested,
+        best_epoch=trained.best_epoch,
+        inference_ms=needed_ms,
+        learning_rate=job.options.learning_rate,
     )
-    emit(Finished())

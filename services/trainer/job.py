@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from exchangeai.facts import Task, TrainingOptions
+from exchangeai.facts import Int8Form, Task, TrainingOptions
 from exchangeai.metrics import TestReport
 
 JOB_FILE = "job.json"
@@ -15,6 +15,8 @@ CHECKPOINT_FILE = "checkpoint.pt"
 BASE_FILE = "base.onnx"
 MODEL_FILE = "model.onnx"
 FIGURE_SUFFIX = ".svg"
+INT8_FOLDER = "int8"
+"""Holds the model in eight bits with its card, scores and result, as a run's folder does."""
 RESULT_FILE = "result.json"
 
 STOPPED = 75
@@ -50,6 +52,10 @@ class Result:
     best_epoch: int
     inference_ms: float = 0.0
     """Median time for one window in ONNX Runtime on one thread."""
+    learning_rate: float = 0.0
+    """At its peak, as stated or as found; 0 in what earlier versions left."""
+    int8_form: Int8Form | None = None
+    """What became of the form in eight bits; None when none was asked for."""
 
 
 def checkpoint_key(run_id: str) -> str:

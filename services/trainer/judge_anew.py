@@ -6,19 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from exchangeai.dataset import PARTS, decode_manifest, open_part
+from exchangeai.dataset import MANIFEST_FILE, PARTS, DatasetManifest, decode_manifest, open_part
 from exchangeai.errors import InvalidArgument
 from exchangeai.model_file import Manifest, parse_model, read_manifest, write_manifest
 from services.trainer import label_share, network
-from services.trainer.embeddings import some
 from services.trainer.evaluation import novelty, onnx_file
 from services.trainer.export import golden, session, synthetic_window
 from services.trainer.finish import Trained, finish
-from services.trainer.job import MODEL_FILE, Job, read_job, read_result, write_job
+from services.trainer.job import MODEL_FILE, Job, read_job, read_result, write_job, write_result
 from services.trainer.scope import scope
-from services.trainer.train import MANIFEST_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +26,8 @@ class FinishedRun:
     """The model file."""
     manifest: Manifest
     best_epoch: int
+    data_manifest: DatasetManifest
+    """Of what it learned from, whose shards lie where the job says."""
 
 
 def finished(folder: Path) -> FinishedRun:
@@ -39,7 +37,16 @@ def finished(folder: Path) -> FinishedRun:
         raise InvalidArgument(f"the run in {folder.name} is not finished")
     data = (folder / MODEL_FILE).read_bytes()
     known = read_manifest(parse_model(data))
-    return FinishedRun(job=read_job(folder), data=data, manifest=known, best_epoch=result.best_epoch)
+    job = read_job(folder)
+    if result.learning_rate:
+        job = replace(job, options=replace(job.options, learning_rate=result.learning_rate))
+    return FinishedRun(
+        job=job,
+        data=data,
+        manifest=known,
+        best_epoch=result.best_epoch,
+        data_manifest=decode_manifest((job.data_folder / MANIFEST_FILE).read_bytes()),
+    )
 
 
 def judge_anew(
@@ -57,20 +64,10 @@ def judge_anew(
     `make` gives the model, without a manifest, for a temperature; it learned from the data of `run`. `extra`
     goes into the manifest.
     """
-    job, untempered = run.job, make(1.0)
-    described = decode_manifest((job.data_folder / MANIFEST_FILE).read_bytes())
+    job, described, untempered = run.job, run.data_manifest, make(1.0)
     parts = {p: open_part(job.data_folder, described, p) for p in PARTS}
     rows = label_share.rows(parts["train"], job.task, job.options.label_share, job.options.seed)
-    looked_at = some(rows)
     predict, everyone = onnx_file.own(untempered, 0), range(len(job.classes))
-    known, exchanged, unseen = (
-        onnx_file.embeddings(untempered, parts[p], chosen, 0, orders)
-        for p, chosen, orders in (
-            ("train", looked_at, None),
-            ("train", looked_at, novelty.lead_orders(looked_at)),
-            ("validation", some(np.arange(len(parts["validation"]))), None),
-        )
-    )
     trained = Trained(
         learned_from=run.manifest.training,
         best_epoch=best_epoch,
@@ -80,11 +77,16 @@ def judge_anew(
         or scope(
             parts["train"],
             rows,
-            looked_at,
+            novelty.looked_at(rows),
             lead_loss="lead_loss" in job.options.augmentations,
             crop_s=network.build(job.architecture, 1).encoder.crop_s,
         ),
-        novelty=novelty.fit(known, exchanged, unseen),
+        novelty=novelty.detector(
+            parts["train"],
+            rows,
+            parts["validation"],
+            lambda part, chosen, orders: onnx_file.embeddings(untempered, part, chosen, 0, orders),
+        ),
         extra=extra,
     )
 
@@ -96,4 +98,4 @@ def judge_anew(
     made = replace(job, architecture=architecture, base_digest=parent_digest)
     out.mkdir(parents=True, exist_ok=True)
     write_job(out, made)
-    finish(out, made, described, trained, export)
+    write_result(out, finish(out, made, described, trained, export))

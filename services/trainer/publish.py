@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from exchangeai.bus import Bus
 from exchangeai.errors import Conflict, ContractViolation
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
-from exchangeai.facts import ModelFact, ModelState
+from exchangeai.facts import Int8Form, ModelFact, ModelState
 from exchangeai.model_file import CARD_FILE, card_prefix, model_digest, object_key
 from exchangeai.store import ObjectStore
-from services.trainer.job import FIGURE_SUFFIX, MODEL_FILE, Result
+from services.trainer.job import FIGURE_SUFFIX, INT8_FOLDER, MODEL_FILE
 
 
 class Publisher:
@@ -23,19 +24,29 @@ class Publisher:
         self._facts = bus.facts(ModelFact)
         self._now_s = now_s
 
-    async def publish(self, name: str, folder: Path, result: Result) -> int:
-        """Publish the model in the run's folder; returns its version, from 1."""
+    async def publish(self, name: str, folder: Path, digest: str) -> int:
+        """Publish the model in a folder; returns its version, from 1.
+
+        Raises ContractViolation when the model there is another than that of the digest.
+        """
         data = (folder / MODEL_FILE).read_bytes()
-        if model_digest(data) != result.digest:
+        if model_digest(data) != digest:
             raise ContractViolation("the model file was changed after it had been exported")
-        await self._store.put(object_key(result.digest), data)
+        await self._store.put(object_key(digest), data)
         for file in (folder / CARD_FILE, *sorted(folder.glob(f"*{FIGURE_SUFFIX}"))):
-            await self._store.put(card_prefix(result.digest) + file.name, file.read_bytes())
-        version = await self._version(name, result.digest)
+            await self._store.put(card_prefix(digest) + file.name, file.read_bytes())
+        version = await self._version(name, digest)
         await self._bus.publish(
-            ModelPublished(name=name, version=version, digest=result.digest), dedup_id=f"{name}.{version}"
+            ModelPublished(name=name, version=version, digest=digest), dedup_id=f"{name}.{version}"
         )
         return version
+
+    async def publish_int8(self, folder: Path, form: Int8Form | None) -> Int8Form | None:
+        """Publish the form in eight bits of the run in a folder, if there is one; it gets its version."""
+        if form is None or not form.digest:
+            return form
+        version = await self.publish(form.model_name, folder / INT8_FOLDER, form.digest)
+        return replace(form, model_version=version)
 
     async def _version(self, name: str, digest: str) -> int:
         version = 1

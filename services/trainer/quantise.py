@@ -20,22 +20,19 @@ import onnx
 from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
 from onnxruntime.quantization import shape_inference  # pyright: ignore[reportMissingTypeStubs]
 
-from exchangeai.dataset import Part, decode_manifest, open_part
+from exchangeai.dataset import Part, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument
-from exchangeai.facts import Task
+from exchangeai.facts import INT8_MOST_LOSS, Task
 from exchangeai.metrics import Estimate
 from exchangeai.model_file import INPUT, LOSS_KEY, model_digest, parse_model
 from services.trainer.ensemble import joined, tempered
 from services.trainer.evaluation import onnx_file
 from services.trainer.evaluation.intervals import paired_difference
-from services.trainer.evaluation.predictions import Predictions, by_recording
+from services.trainer.evaluation.predictions import by_recording
 from services.trainer.judge_anew import FinishedRun, finished, judge_anew
-from services.trainer.train import MANIFEST_FILE
 
 CALIBRATION_WINDOWS = 256
 BATCH = 8
-MOST_LOSS = 0.002
-"""Of macro-AUROC, beyond which the model is not made unless asked for."""
 KINDS = ["Conv", "MatMul"]
 """What takes the time; but the first of them, which only resamples: an ECG has more than 8 bits."""
 
@@ -45,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quantise", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its card")
-    parser.add_argument("--most-loss", type=float, default=MOST_LOSS, help="of macro-AUROC (default: 0.002)")
+    parser.add_argument(
+        "--most-loss",
+        type=float,
+        default=INT8_MOST_LOSS,
+        help="of macro-AUROC on validation (default: %(default)g)",
+    )
     chosen = parser.parse_args(arguments)
     try:
         lost = quantise(finished(chosen.run), chosen.out, most_loss=chosen.most_loss)
@@ -56,34 +58,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def quantise(run: FinishedRun, out: Path, *, most_loss: float = MOST_LOSS) -> Estimate:
-    """Write the int8 model, its card and result; returns what it loses.
+def quantise(run: FinishedRun, out: Path, *, most_loss: float = INT8_MOST_LOSS) -> Estimate:
+    """Write the int8 model, its card and result; returns what it loses, on the test part where there is one.
 
-    Raises InvalidArgument when it loses more than `most_loss`, or predicts numbers.
+    Raises InvalidArgument when it loses more than `most_loss` on validation, that cannot be told, or it
+    predicts numbers.
     """
     if run.job.task is Task.REGRESSION:
         raise InvalidArgument("a model of numbers is not quantised: its loss is not one of AUROC")
-    folder = run.job.data_folder
-    described = decode_manifest((folder / MANIFEST_FILE).read_bytes())
+    folder, described = run.job.data_folder, run.data_manifest
     small = quantised(parse_model(run.data), open_part(folder, described, "train"))
     graph = joined([small], run.job.task)
-    part = "test" if described.parts["test"].recordings else "validation"
-    judged = open_part(folder, described, part)
     everyone = range(len(run.job.classes))
-
-    def scores(data: bytes) -> Predictions:
-        return onnx_file.predictions(onnx_file.own(data, 0), judged, everyone, everyone)
-
     task, temperature = run.job.task, run.manifest.temperature
-    before, after = (
-        by_recording(scores(x), task, temperature) for x in (run.data, tempered(graph, temperature))
-    )
-    lost = paired_difference(before, after, task, seed=run.job.options.seed)
-    if lost.value is not None and lost.value > most_loss:
-        raise InvalidArgument(
-            f"the int8 form would lose {_words(lost)} of macro-AUROC, more than {most_loss:g}; "
-            "--most-loss allows more"
+
+    def loss(part: str) -> Estimate:
+        judged = open_part(folder, described, part)
+        before, after = (
+            by_recording(
+                onnx_file.predictions(onnx_file.own(x, 0), judged, everyone, everyone), task, temperature
+            )
+            for x in (run.data, tempered(graph, temperature))
         )
+        return paired_difference(before, after, task, seed=run.job.options.seed)
+
+    # The test part decides nothing, this neither: it only tells.
+    lost = loss("validation")
+    if lost.value is None:
+        raise InvalidArgument(
+            "what the int8 form loses cannot be told: no class has both kinds of recordings in validation"
+        )
+    if lost.value > most_loss:
+        raise InvalidArgument(
+            f"on validation the int8 form loses {_words(lost)} of macro-AUROC, more than {most_loss:g}"
+        )
+    if described.parts["test"].recordings and (told := loss("test")).value is not None:
+        lost = told
     judge_anew(
         out,
         run,
@@ -138,7 +148,8 @@ class _Windows(quantization.CalibrationDataReader):
 
 
 def _words(lost: Estimate) -> str:
-    return f"{lost.value:.4f} [{lost.low:.4f}, {lost.high:.4f}]"
+    known = [f"{x:.4f}" for x in (lost.value, lost.low, lost.high) if x is not None]
+    return known[0] + (f" [{', '.join(known[1:])}]" if known[1:] else "")
 
 
 if __name__ == "__main__":

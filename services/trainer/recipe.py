@@ -9,19 +9,18 @@ know is an error.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import msgspec
 
-from exchangeai.dataset import decode_manifest
+from exchangeai.dataset import MANIFEST_FILE, decode_manifest
 from exchangeai.errors import InvalidArgument, NotFound
 from exchangeai.facts import AUGMENTATIONS, Task, TrainingOptions
 from exchangeai.model_file import model_digest
 from services.trainer.job import BASE_FILE, Job, write_job
 
 FOLDER = Path(__file__).parent / "recipes"
-MANIFEST_FILE = "manifest.json"
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,11 +81,14 @@ def load(name: str) -> Recipe:
     if name not in names():
         raise NotFound(f"there is no recipe {name!r}; there are {', '.join(names())}")
     try:
-        read = msgspec.convert(tomllib.loads((FOLDER / f"{name}.toml").read_text()), _File)
+        told = tomllib.loads((FOLDER / f"{name}.toml").read_text())
+        read = msgspec.convert(told, _File)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as e:
         raise InvalidArgument(f"the recipe {name} is malformed: {e}") from e
-    unknown = set(read.options.augmentations) - set(AUGMENTATIONS)
-    if unknown:
+    # Stored facts may have options that came later, so the class itself passes over what it does not know.
+    if unknown := set(told.get("options", ())) - {x.name for x in fields(TrainingOptions)}:
+        raise InvalidArgument(f"the recipe {name} has options that do not exist: {sorted(unknown)}")
+    if unknown := set(read.options.augmentations) - set(AUGMENTATIONS):
         raise InvalidArgument(f"the recipe {name} names augmentations that do not exist: {sorted(unknown)}")
     if read.labels.unlabelled not in ("keep", "drop"):
         raise InvalidArgument(f"the recipe {name} must say `keep` or `drop` for unlabelled recordings")

@@ -11,6 +11,7 @@ from exchangeai.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.events.v1.run_state_changed_pb2 import RunStateChanged
 from exchangeai.facts import (
+    INT8_SUFFIX,
     DatasetFact,
     DatasetState,
     Method,
@@ -30,6 +31,8 @@ def run_id_of(request_key: str) -> str:
     return hashlib.sha256(f"run:{request_key}".encode()).hexdigest()[:32]
 
 
+LONGEST_NAME = 63
+"""Letters of a model's name that every call takes."""
 FORGOTTEN_WITHIN_S = 12 * 3600.0
 """Well within the time for which the server tells repeated events."""
 
@@ -214,6 +217,12 @@ class Runs:
             raise InvalidArgument(
                 "a linear probe or an attention head needs a base model whose features it reads; "
                 "choose one, or train every layer"
+            )
+        longest = LONGEST_NAME - len(INT8_SUFFIX)
+        if run.options.int8 and len(run.model_name) > longest:
+            raise InvalidArgument(
+                f"the form in eight bits is named with {INT8_SUFFIX} at the end, which would be too long; "
+                f"choose a name of at most {longest} letters"
             )
         await self.dataset(run.dataset_id)
         if run.base_model:

@@ -1,12 +1,14 @@
 """Networks whose weights, gradients and optimiser states are split among the ranks (FSDP2, Zhao et al. 2023).
 
 An architecture whose file says `SHARDED = True`, or names those of its SIZES, is trained so when there are
-several ranks. Its `stages()` are gathered one at a time, so each must be called as a module. Checkpoints hold
-whole tensors: they do not depend on how many ranks made them, nor on whether these shared the weights.
+several ranks. The modules of its `stages()` are gathered one at a time, when they are called; what no such
+module holds is gathered for the whole step. Checkpoints hold whole tensors: they do not depend on how many
+ranks made them, nor on whether these shared the weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -32,9 +34,10 @@ def asked_for(architecture: str) -> bool:
 def split(network: Network, mesh: DeviceMesh) -> None:
     """Leave each rank of the mesh its share of the weights, which must be equal on all."""
     decays = {name: getattr(p, "decays", True) for name, p in network.named_parameters()}
+    own = set(network.modules())
     for stage in network.encoder.stages():
-        if not isinstance(stage, nn.ModuleList):  # which is never called, so that nothing would gather it
-            _fully_shard(stage, mesh)
+        for module in _called(stage, own):
+            _fully_shard(module, mesh)
     _fully_shard(network, mesh)
     for name, parameter in network.named_parameters():
         cast(Any, parameter).decays = decays[name]  # the split weight is another object
@@ -74,6 +77,18 @@ def give_back(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
         for number, kept in whole_states.items()
     }
     optimizer.load_state_dict({**state, "state": shares})
+
+
+def _called(stage: nn.Module, own: set[nn.Module]) -> Iterator[nn.Module]:
+    """The outermost modules of a stage that the network calls.
+
+    A list is never called, nor is a group made only to name a stage's parts: nothing would gather it.
+    """
+    if stage in own and not isinstance(stage, nn.ModuleList):
+        yield stage
+        return
+    for part in stage.children():
+        yield from _called(part, own)
 
 
 def _like(value: Any, weight: Tensor) -> Any:

@@ -14,15 +14,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 
 from exchangeai import __version__
 from exchangeai.config import StoreConfig, from_env
 from exchangeai.dataset import (
+    MANIFEST_FILE,
     PARTS,
     DatasetManifest,
     Part,
@@ -32,11 +33,12 @@ from exchangeai.dataset import (
     open_part,
 )
 from exchangeai.errors import ContractViolation, ExchangeaiError, Unavailable
+from exchangeai.model_file import Manifest
 from exchangeai.orphans import die_with_parent
 from exchangeai.store import BlockingStore, open_blocking_store
-from services.trainer import checkpoint, label_share, network, objective, recipe
+from services.trainer import checkpoint, int8_form, label_share, network, objective, recipe
 from services.trainer.checkpoint import Checkpoint
-from services.trainer.embeddings import embeddings, some
+from services.trainer.embeddings import embeddings
 from services.trainer.evaluation import novelty
 from services.trainer.export import export
 from services.trainer.failures import plain_reason
@@ -49,18 +51,27 @@ from services.trainer.job import (
     Job,
     checkpoint_key,
     read_job,
+    write_result,
 )
 from services.trainer.layers import INPUT_HZ
 from services.trainer.loop import StopRequested, predict, train
 from services.trainer.network import Network
 from services.trainer.ranks import joined, peers_lost
-from services.trainer.report import Activity, Alive, Failed, Interrupted, Report, Stopped, emit
+from services.trainer.report import (
+    Activity,
+    Alive,
+    Exporting,
+    Failed,
+    Finished,
+    Interrupted,
+    Report,
+    Stopped,
+    emit,
+)
 from services.trainer.scope import scope
 from services.trainer.soundness import require_sound
 from services.trainer.tensors import seed_all
 
-MANIFEST_FILE = "manifest.json"
-"""Lies beside the shards when there is no store."""
 log = logging.getLogger(__name__)
 
 
@@ -123,15 +134,11 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         validation, test = (
             predict(net, parts[p], ranks, lambda: tell(Alive())) for p in ("validation", "test")
         )
-        looked_at = some(rows)
-        unseen_rows = some(np.arange(len(parts["validation"]), dtype=np.int64))
-        known, exchanged, unseen = (
-            embeddings(net, parts[p], chosen, ranks, lambda: tell(Alive()), orders)
-            for p, chosen, orders in (
-                ("train", looked_at, None),
-                ("train", looked_at, novelty.lead_orders(looked_at)),
-                ("validation", unseen_rows, None),
-            )
+        detector = novelty.detector(
+            parts["train"],
+            rows,
+            parts["validation"],
+            lambda part, chosen, orders: embeddings(net, part, chosen, ranks, lambda: tell(Alive()), orders),
         )
     if ranks.first:
         learned_from = label_share.training_data(
@@ -140,7 +147,7 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
         contract = scope(
             parts["train"],
             rows,
-            looked_at,
+            novelty.looked_at(rows),
             lead_loss="lead_loss" in options.augmentations,
             crop_s=net.crop_samples / INPUT_HZ,
         )
@@ -150,9 +157,22 @@ def run(folder: Path, stop: Callable[[], bool], store: BlockingStore | None) -> 
             validation=validation,
             test=test,
             scope=contract,
-            novelty=novelty.fit(known, exchanged, unseen),
+            novelty=detector,
         )
-        finish(folder, job, manifest, made, lambda described: export(net, described))
+
+        if (search := trained.progress.rate_search) is not None:
+            job = replace(job, options=replace(options, learning_rate=search.chosen))  # for the card
+
+        def exported(described: Manifest) -> bytes:
+            tell(Exporting())
+            return export(net, described)
+
+        result = finish(folder, job, manifest, made, exported)
+        if options.int8:
+            tell(Activity(text="Making the form in eight bits"))
+            result = replace(result, int8_form=int8_form.make(folder, job, manifest, result))
+        write_result(folder, result)
+        tell(Finished())
 
 
 class _Telling:

@@ -151,11 +151,12 @@ class Worker:
         if result is not None and end is End.FINISHED:
             await record_test_look(self._looks, run.dataset_id, run.run_id, self._now_s())
             await self._store.put_file(scores_key(run.run_id), launch.folder / SCORES_FILE)
-            digest, version = None, 0
+            digest, version, int8 = None, 0, result.int8_form
             # What a comparison teaches with few labels only measures; nobody is to predict with it.
             if not run.comparison_id or run.options.label_share == 1:
                 digest = result.digest
-                version = await self._publisher.publish(run.model_name, launch.folder, result)
+                version = await self._publisher.publish(run.model_name, launch.folder, digest)
+                int8 = await self._publisher.publish_int8(launch.folder, int8)
             await self._end(
                 run,
                 RunState.SUCCEEDED,
@@ -164,6 +165,7 @@ class Worker:
                 model_digest=digest,
                 model_version=version,
                 inference_ms=result.inference_ms,
+                int8_form=int8,
                 progress=1.0,
             )
             return

@@ -50,7 +50,7 @@ def dataset(page: Page, platform: Platform, labelled: Path) -> Page:
     return page
 
 
-def start(page: Page, name: str, epochs: int) -> None:
+def start(page: Page, name: str, epochs: int, *, int8: bool = False) -> None:
     """Start a run with these epochs; all else is left empty, which means the default."""
     expect(page.locator(".choice")).not_to_have_count(0)
     page.fill("#model-name", name)
@@ -60,6 +60,8 @@ def start(page: Page, name: str, epochs: int) -> None:
     expect(page.locator("#batch-size")).to_have_attribute("placeholder", "16")
     expect(page.locator("#estimate")).to_contain_text("Measured")
     page.fill("#max-epochs", str(epochs))
+    if int8:
+        page.get_by_role("switch", name="Make an int8 form as well").check(force=True)
     page.click("#start")
     expect(page.locator("#run-head h1")).to_contain_text(name)
 
@@ -68,12 +70,13 @@ def test_table_to_results_cancelled_and_resumed_on_the_way(
     dataset: Page, platform: Platform, tiny: str, asked: list[str]
 ) -> None:
     page, state = dataset, dataset.locator("#run-state")
-    start(page, "clicked", 1)
+    start(page, "clicked", 1, int8=True)
     expect(state).to_have_text("succeeded", timeout=2 * MINUTE_MS)
     expect(page.locator("#learning")).to_be_visible()
     expect(page.locator("#results tbody tr")).to_have_count(3)
     expect(page.locator("#results")).to_contain_text("[")
     expect(page.locator("#reliability")).to_be_visible()
+    expect(page.locator("#int8-form")).to_contain_text("of macro-AUROC")
     expect(page.locator("#run-log")).to_contain_text("Epoch 1")
     with page.expect_download() as card:
         page.click("#card")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from exchangeai.model_file import (
     LOSS_KEY,
     MEMBERS_KEY,
     OUTPUTS,
+    Manifest,
+    ModelClass,
     Scope,
+    TrainingData,
     model_digest,
     parse_model,
     read_manifest,
@@ -23,9 +27,11 @@ from exchangeai.model_file import (
 from exchangeai.novelty import Scorer
 from exchangeai.testing.datasets import CLASSES, write_dataset
 from services.inference.vetting import vet
-from services.trainer import ensemble, quantise, train
-from services.trainer.export import session, synthetic_window
-from services.trainer.job import MODEL_FILE, Job, read_job, read_result, write_job
+from services.trainer import ensemble, int8_form, network, quantise, train
+from services.trainer.export import export, session, synthetic_window
+from services.trainer.job import INT8_FOLDER, MODEL_FILE, Job, read_job, read_result, write_job
+from services.trainer.judge_anew import finished
+from services.trainer.tensors import seed_all
 
 DATASET_ID = "ad" * 32
 
@@ -149,3 +155,47 @@ def test_what_was_joined_can_be_quantised(runs: list[Path], tmp_path: Path) -> N
     made = tmp_path / "small"
     assert quantise.main([str(tmp_path / "joined"), "--out", str(made), "--most-loss", "1"]) == 0
     assert vet((made / MODEL_FILE).read_bytes()).architecture == "2 x tiny_cnn in int8"
+
+
+def test_a_run_whose_form_in_eight_bits_loses_too_much_says_so(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, result = finished(runs[0]), read_result(runs[0])
+    assert result is not None
+    numbers = replace(run.job, task=Task.REGRESSION)
+    told = int8_form.make(runs[0], numbers, run.data_manifest, result)
+    assert (told.digest, told.model_name) == ("", "")
+    assert "numbers is not quantised" in told.reason
+    monkeypatch.setattr(int8_form, "quantise", partial(quantise.quantise, most_loss=-1))
+    told = int8_form.make(runs[0], run.job, run.data_manifest, result)
+    assert told.digest == ""
+    assert "more than -1" in told.reason
+    assert not (runs[0] / INT8_FOLDER).exists()
+
+
+@pytest.mark.endurance
+@pytest.mark.parametrize(
+    "architecture", {file: key for key, (file, _) in reversed(network.architecture_keys().items())}.values()
+)
+def test_every_architecture_can_be_quantised(runs: list[Path], architecture: str) -> None:
+    seed_all(0)
+    net = network.build(architecture, len(CLASSES))
+    manifest = Manifest(
+        name="m",
+        architecture=architecture,
+        task=Task.MULTI_LABEL,
+        classes=tuple(ModelClass(name=x, threshold=0.5) for x in CLASSES),
+        training=TrainingData(dataset_id=DATASET_ID, recordings=1, patients=1, positives=(1, 1)),
+    )
+    whole = export(net, manifest)
+    run = finished(runs[0])
+    part = open_part(run.job.data_folder, run.data_manifest, "train")
+    small = ensemble.joined([quantise.quantised(parse_model(whole), part)], Task.MULTI_LABEL)
+    kinds = [node.op_type for node in small.graph.node]
+    assert kinds.count("QuantizeLinear") > 0
+    windows = part.millivolts(slice(0, 4))
+    ours, theirs = (session(x)(windows) for x in (ensemble.tempered(small, 1.0), whole))
+    for name, a, b in zip(OUTPUTS, ours, theirs, strict=True):
+        assert a.shape == b.shape, name
+        assert np.isfinite(a).all(), name
+    assert np.abs(ours[1] - theirs[1]).max() < 0.1

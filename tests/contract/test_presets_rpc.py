@@ -59,3 +59,5 @@ async def test_presets_are_estimated_and_a_found_rate_is_told_and_kept(
     # The same seed finds the same rate and makes the same model.
     assert one.rate_search == other.rate_search
     assert one.model_digest == other.model_digest
+    card = (await store.get(f"models/{one.model_digest}/card.md")).decode()
+    assert f"peak rate {one.rate_search.chosen:g} (found by a search)" in card

@@ -11,8 +11,8 @@ import pytest
 from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound, NotReady
-from exchangeai.facts import DatasetState, ModelFact, ModelState, Task
-from exchangeai.model_file import model_digest, parse_model, read_manifest
+from exchangeai.facts import INT8_MOST_LOSS, DatasetState, ModelFact, ModelState, Task
+from exchangeai.model_file import LOSS_KEY, model_digest, parse_model, read_manifest
 from exchangeai.store import ObjectStore
 from exchangeai.v1 import run_pb2
 from exchangeai.v1 import training_service_pb2 as pb
@@ -95,12 +95,31 @@ async def test_runs_publish_versions_and_build_on_each_other(
     assert fact is not None
     assert (fact.value.digest, fact.value.state) == (ended.model_digest, ModelState.APPROVED)
 
-    second = await trainer.start(dataset_id, options=SHORT, base_model="tiny:1")
+    both_forms = run_pb2.TrainingOptions()
+    both_forms.CopyFrom(SHORT)
+    both_forms.int8 = True
+    with pytest.raises(InvalidArgument, match="at most 58 letters"):
+        await trainer.start(dataset_id, options=both_forms, model_name="m" * 59)
+    second = await trainer.start(dataset_id, options=both_forms, base_model="tiny:1")
     ended = (await trainer.watch(second.run_id))[-1]
     assert ended.state == run_pb2.RUN_STATE_SUCCEEDED, ended.error
     assert ended.model_version == 2
     data = await store.get(f"models/{ended.model_digest}.onnx")
     assert read_manifest(parse_model(data)).parent_digest == fact.value.digest
+
+    small = ended.int8_form
+    assert (small.model_name, small.model_version, small.reason) == ("tiny-int8", 1, "")
+    assert small.loss.low <= small.loss.value <= INT8_MOST_LOSS
+    assert min(small.inference_ms, small.float32_ms) > 0
+    manifest = read_manifest(parse_model(await store.get(f"models/{small.model_digest}.onnx")))
+    assert (manifest.name, manifest.parent_digest) == ("tiny-int8", ended.model_digest)
+    assert manifest.extra[LOSS_KEY].startswith(f"{small.loss.value:.4f}")
+    card = (await store.get(f"models/{small.model_digest}/card.md")).decode()
+    assert manifest.extra[LOSS_KEY] in card
+    fact = await bus.facts(ModelFact).get("tiny-int8.1")
+    assert fact is not None
+    assert (fact.value.digest, fact.value.state) == (small.model_digest, ModelState.APPROVED)
+
     with pytest.raises(NotReady, match="succeeded"):
         await trainer("ResumeRun", pb.ResumeRunRequest(run_id=second.run_id))
     with pytest.raises(InvalidArgument, match="architecture"):

@@ -53,7 +53,7 @@ def run(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_the_command_and_the_page_make_the_same_model(
     platform: Platform, dataset_id: str, training: Training
 ) -> None:
-    stated = ["--preset", "quick", "--seed", "4", "--max-epochs", "2", "--batch-size", "8"]
+    stated = ["--preset", "quick", "--seed", "4", "--max-epochs", "2", "--batch-size", "8", "--int8"]
     ended = run(platform, "finetune", dataset_id, "--architecture", "tiny_cnn", "--name", "same", *stated)
     assert ended.returncode == 0, ended.stderr
     assert "100 %" in ended.stderr
@@ -61,6 +61,7 @@ def test_the_command_and_the_page_make_the_same_model(
     assert found is not None, ended.stdout
     assert re.search(r"^test +macro-AUROC \d\.\d{3} \(.*\), 16 recordings of 8 patients$", ended.stdout, re.M)
     assert "model   same:1" in ended.stdout
+    assert re.search(r"^int8    same-int8:1, loses -?0\.\d{4} \(.*\) of macro-AUROC, ", ended.stdout, re.M)
     assert "not a medical device" in ended.stdout
 
     quick = training.presets(dataset_id=dataset_id, architecture="tiny_cnn", from_base=False)["quick"]
@@ -73,7 +74,9 @@ def test_the_command_and_the_page_make_the_same_model(
             base_model="",
             request_key="",
             # As a page has them: texts of its fields, empty where the preset's is meant.
-            options=stated_options({"seed": "4", "max_epochs": 2, "batch_size": 8, "patience": ""}, quick),
+            options=stated_options(
+                {"seed": "4", "max_epochs": 2, "batch_size": 8, "patience": "", "int8": True}, quick
+            ),
         )
     finally:
         gateway.close()
@@ -81,6 +84,8 @@ def test_the_command_and_the_page_make_the_same_model(
     assert last.state is RunState.SUCCEEDED, last.error
     assert last.model_digest == found[1]
     assert last.model_version == 1
+    assert last.int8_form is not None
+    assert last.int8_form.model_version == 1
 
 
 @pytest.mark.slow

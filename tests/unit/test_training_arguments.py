@@ -51,8 +51,9 @@ def test_every_option_can_be_stated_and_crosses_the_wire() -> None:
         augmentations=("noise", "gain"),
         label_share=0.1,
         find_learning_rate=True,
+        int8=True,
     )
-    flags = ("compile", "class_weights", "find_learning_rate")
+    flags = ("compile", "class_weights", "find_learning_rate", "int8")
     arguments = ["finetune", "d", "--architecture", "tiny_cnn", "--name", "m"]
     for name in TrainingOptions.__dataclass_fields__:
         value = getattr(wanted, name)

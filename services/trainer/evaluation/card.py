@@ -121,17 +121,23 @@ def _learned(model: Manifest, data: DatasetManifest, options: TrainingOptions | 
         f"recordings of {training.patients:,} patients; no patient is in two parts.",
         _table(("class" if model.task is not Task.REGRESSION else "target", "recordings"), rows),
     ]
-    if model.parent_digest:
+    loss = model.extra.get(LOSS_KEY)
+    if model.parent_digest and not loss:
         said.append(f"It began with the weights of the model `{model.parent_digest[:12]}`.")
     if members := model.extra.get(MEMBERS_KEY):
         names = ", ".join(f"`{x[:12]}`" for x in members.split())
         said.append(f"It is the mean of models that differ by their seed: {names}.")
-    if loss := model.extra.get(LOSS_KEY):
-        said.append(f"Its numbers are whole ones of eight bits, which costs {loss} of macro-AUROC.")
+    if loss:
+        said.append(
+            f"Its numbers are those of the model `{model.parent_digest[:12]}` rounded to eight bits, which "
+            f"costs {loss} of macro-AUROC."
+        )
     if options is not None:
+        found = " (found by a search)" if options.find_learning_rate else ""
         said.append(
             f"At most {options.max_epochs} epochs of steps of {options.batch_size}, peak rate "
-            f"{options.learning_rate:g}, seed {options.seed}; the epoch was chosen on the validation part."
+            f"{options.learning_rate:g}{found}, seed {options.seed}; the epoch was chosen on the validation "
+            "part."
         )
     said.append(
         f"Preprocessing version {model.preprocessing_version}, code {model.code_version or 'unknown'}."

@@ -5,16 +5,22 @@ Shapes: W windows, E features, k axes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from exchangeai.dataset import Part
 from exchangeai.leads import STANDARD_12
 from exchangeai.novelty import MAX_AXES, MAX_FEATURES, Detector, Scorer, pack, rooted
 from services.trainer.evaluation.metrics import Floats
 
+Embed = Callable[[Part, npt.NDArray[np.int64], "npt.NDArray[np.int64] | None"], Floats]
+"""Embeddings, float64 [n, E], of windows of a part; with lead orders, int64 [n, 12], of those so changed."""
 LEADS = len(STANDARD_12)
+MOST_WINDOWS = 4096
+"""Of a part: more move centre, axes and quantiles by less than another part of the data would."""
 LIMIT_PERCENTILE = 99.5
 """Of validation windows that stay within the limit: one in 200 of their like is called unlike them."""
 PERCENTILES = (0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 100.0)
@@ -23,12 +29,26 @@ WINDOWS_PER_AXIS = 10
 LEAST_WINDOWS = 20
 LEAST_VARIANCE = 1e-6
 """Of the mean variance of a feature: one that never moved in training would let anything count as unlike."""
-
-
 RIDGE = 0.1
 """Share of the mean variance added to each in the discriminant (Friedman 1989), because there may be fewer
 windows than features."""
 SCALE_QUANTILE = 0.99
+
+
+def looked_at(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """At most 4096 of the rows, evenly spaced."""
+    step = max(1.0, len(rows) / MOST_WINDOWS)
+    return rows[np.arange(0, len(rows), step).astype(np.int64)[:MOST_WINDOWS]]
+
+
+def detector(training: Part, rows: npt.NDArray[np.int64], validation: Part, embed: Embed) -> Detector | None:
+    """That of a model which learned from `rows` of the training part; None as for `fit`."""
+    known, others = looked_at(rows), looked_at(np.arange(len(validation), dtype=np.int64))
+    return fit(
+        embed(training, known, None),
+        embed(training, known, lead_orders(known)),
+        embed(validation, others, None),
+    )
 
 
 def lead_orders(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from exchangeai.facts import RunFact
+from exchangeai.facts import Int8Form, RunFact
 from exchangeai.metrics import TestReport
 from services.ui.figures import evaluation, theme
 from services.ui.pages.finetune_parts import interval, stacked, table
@@ -30,10 +30,24 @@ def results(run: RunFact, *, dark: bool) -> Any:
             ),
             _figures_of_merit(report),
             html.P(_protocol(report), className="quiet"),
+            html.P(int8_words(run.int8_form), id="int8-form") if run.int8_form else None,
             _targets(report) if report.targets else _classes(report),
             _charts(report, dark=dark),
             _subgroups(report) if report.subgroups else None,
         ]
+    )
+
+
+def int8_words(form: Int8Form) -> str:
+    """What became of the form in eight bits."""
+    if not form.digest:
+        return f"No int8 form was published: {form.reason}."
+    where = f"{form.model_name}:{form.model_version}" if form.model_version else form.model_name
+    return (
+        f"Int8 form {where}: loses {number(form.loss.value, 4)} of macro-AUROC (95 % interval "
+        f"{number(form.loss.low, 4)} to {number(form.loss.high, 4)}). A window takes it "
+        f"{number(form.inference_ms, 1)} ms, the float32 form {number(form.float32_ms, 1)} ms, on one thread "
+        "where the run ended."
     )
 
 

@@ -53,7 +53,7 @@ def run(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_the_command_and_the_page_make_the_same_model(
     platform: Platform, dataset_id: str, training: Training
 ) -> None:
-    stated = ["--preset", "quick", "--seed", "4", "--max-epochs", "2", "--batch-size", "8", "--int8"]
+    stated = ["--preset", "quick", "--seed", "4", "--max-epochs", "12", "--batch-size", "8", "--int8"]
     ended = run(platform, "finetune", dataset_id, "--architecture", "tiny_cnn", "--name", "same", *stated)
     assert ended.returncode == 0, ended.stderr
     assert "100 %" in ended.stderr
@@ -75,7 +75,7 @@ def test_the_command_and_the_page_make_the_same_model(
             request_key="",
             # As a page has them: texts of its fields, empty where the preset's is meant.
             options=stated_options(
-                {"seed": "4", "max_epochs": 2, "batch_size": 8, "patience": "", "int8": True}, quick
+                {"seed": "4", "max_epochs": 12, "batch_size": 8, "patience": "", "int8": True}, quick
             ),
         )
     finally:

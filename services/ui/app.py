@@ -10,7 +10,7 @@ from flask import Response
 
 from services.ui.gateway import Gateway
 from services.ui.pages import analyse, compare, finetune, models
-from services.ui.pages.notices import POLITE, banner
+from services.ui.pages.notices import POLITE, banner, empty
 
 NOTICE = "Research use only, not a medical device"
 PULSE_MS = 2000
@@ -25,6 +25,8 @@ _PAGES = {
     "page-compare": ("/compare", compare.layout),
     "page-models": ("/models", models.layout),
 }
+
+_NO_PAGE = empty("There is no such page", "Choose one above.")
 
 _HTML = """<!DOCTYPE html>
 <html lang="en">
@@ -90,6 +92,13 @@ def _shell() -> Any:
     )
 
 
+def _page_at(path: str) -> str | None:
+    """Id of the page at an address; the first one has the bare address as well."""
+    if path == "/":
+        return next(iter(_PAGES))
+    return next((n for n, (p, _) in _PAGES.items() if path == p or path.startswith(f"{p}/")), None)
+
+
 def _navigation(app: Any) -> None:
     @app.callback(
         Output("page", "children"),
@@ -101,8 +110,9 @@ def _navigation(app: Any) -> None:
         State("page", "children"),
     )
     def show_page(pathname: str | None, shown: Any) -> tuple[Any, ...]:  # pyright: ignore[reportUnusedFunction]
-        path = pathname or "/"
-        wanted = next((n for n, (prefix, _) in _PAGES.items() if path.startswith(prefix)), "page-analyse")
+        wanted = _page_at(pathname or "/")
+        if wanted is None:
+            return _NO_PAGE, *("nav" for _ in _PAGES)
         # Within a page only its parts change, so that a form or a drop is not lost.
         kept = cast("Any", shown)["props"].get("id") == wanted if isinstance(shown, dict) else False
         marked = ("nav active" if name == wanted else "nav" for name in _PAGES)

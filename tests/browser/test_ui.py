@@ -159,3 +159,10 @@ def test_each_page_says_what_it_is_for_in_light_and_dark(
     expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
     page.screenshot(path=str(tmp_path / "dark.png"))
     assert trouble == []
+
+
+def test_an_address_without_a_page_says_so(page: Page, platform: Platform) -> None:
+    page.goto(platform.ui_url + "/analysed")
+    expect(page.get_by_text("There is no such page")).to_be_visible()
+    page.get_by_role("link", name="Models").click()
+    expect(page.locator("#page-models")).to_be_visible()

@@ -45,6 +45,7 @@ FULL: dict[str, Any] = {
     "trainer": {"gpus": 1, "nodeSelector": {"accelerator": "gpu"}},
     "inference": {
         "clientNamespaces": ["clinic"],
+        "rest": {"enabled": True},
         "trust": {"keysConfigMap": "keys", "requireSignature": True},
         "device": "cuda",
         "gpus": 1,
@@ -130,6 +131,7 @@ def test_objects_are_valid(render: Render, version: str, values: dict[str, Any])
         ({"trainer": {"resources": {"limits": {"gpu": "1"}}}}, "gpu"),
         ({"inference": {"replicas": "many"}}, "replicas"),
         ({"s3": {"secret": ""}}, "secret"),
+        ({"inference": {"rest": {"port": 80}}}, "port"),
         ({"trainer": {"launcher": "batch"}}, "launcher"),
         ({"trainer": {"jobs": {"tolerations": [{"keys": "gpu"}]}}}, "keys"),
         ({"trainer": {"launcher": "slurm"}}, "trainer.slurm.workClaim is needed"),
@@ -291,6 +293,25 @@ def test_models_run_where_the_values_say(render: Render) -> None:
         container = _containers(rendered)["inference"]
         assert _env(container)["EXCHANGEAI_DEVICE"]["value"] == device
         assert container["resources"]["limits"].get("nvidia.com/gpu") == gpus
+
+
+@pytest.mark.parametrize("values", [{}, FULL, {"inference": {"rest": {"enabled": True}}}])
+def test_http_is_open_when_asked_for_and_to_clients_only(render: Render, values: dict[str, Any]) -> None:
+    """Setting, port of the pod, port of the service and the way through the policy come and go together."""
+    objects, wanted = render(values), values.get("inference", {})
+    selectors = [
+        {"matchLabels": {"kubernetes.io/metadata.name": x}} for x in wanted.get("clientNamespaces", [])
+    ]
+    port = {"name": "http-rest", "port": 8082, "targetPort": 8082, "appProtocol": "http"}
+    for name, container in _containers(objects).items():
+        here = bool(wanted) and name == "inference"
+        assert _env(container).get("EXCHANGEAI_REST_PORT", {}).get("value") == ("8082" if here else None)
+        assert ({"name": "http-rest", "containerPort": 8082} in container["ports"]) == here
+        named = {(o["kind"], o["metadata"]["name"]): o["spec"] for o in objects}
+        assert named["Service", f"site-{name}"]["ports"][1:] == ([port] if here else [])
+        rules = named["NetworkPolicy", f"site-{name}"]["ingress"]
+        let_in = [r["from"] for r in rules if {"port": 8082, "protocol": "TCP"} in r["ports"]]
+        assert let_in == ([[{"namespaceSelector": x} for x in selectors]] if here and selectors else [])
 
 
 def test_network_edges(objects: Objects) -> None:

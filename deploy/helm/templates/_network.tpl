@@ -30,6 +30,15 @@ spec:
             matchLabels: {kubernetes.io/metadata.name: {{ . }}}
         {{- end }}
     {{- end }}
+    {{- with and .rest (index $root.Values .name).clientNamespaces }}
+    # Inside the release everyone speaks gRPC.
+    - ports: [{port: 8082, protocol: TCP}]
+      from:
+        {{- range . }}
+        - namespaceSelector:
+            matchLabels: {kubernetes.io/metadata.name: {{ . }}}
+        {{- end }}
+    {{- end }}
     {{- if and $root.Values.metrics.enabled $root.Values.metrics.namespace .backends }}
     - ports: [{port: 9090, protocol: TCP}]
       from:

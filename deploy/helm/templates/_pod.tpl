@@ -102,6 +102,9 @@ seccompProfile: {type: RuntimeDefault}
 {{- if .index }}
 - {name: EXCHANGEAI_INDEX_FOLDER, value: /tmp/index}
 {{- end }}
+{{- if .rest }}
+- {name: EXCHANGEAI_REST_PORT, value: "8082"}
+{{- end }}
 {{- if .trusts }}
 {{- if $values.inference.trust.keysConfigMap }}
 - {name: EXCHANGEAI_TRUSTED_KEYS, value: /etc/exchangeai/keys}

@@ -8,6 +8,7 @@ One service: Deployment, Service, PodDisruptionBudget and NetworkPolicy.
   index      true: it keeps a local index, which survives a restart of its container
   cores      the variable that tells it how many cores it may use
   http       true: it answers HTTP on 8080 instead of gRPC on 8081
+  rest       true: it answers HTTP as well, on 8082
   open       true: anyone who reaches the cluster network may call it
   trusts     true: it judges signatures of models
   launches   true: it starts training runs (see _launcher.tpl)
@@ -62,6 +63,9 @@ spec:
           securityContext: {{- include "exchangeai.container" . | nindent 12 }}
           ports:
             - {name: {{ ternary "http" "grpc" (default false .http) }}, containerPort: {{ $port }}}
+            {{- if .rest }}
+            - {name: http-rest, containerPort: 8082}
+            {{- end }}
             {{- if and $root.Values.metrics.enabled .backends }}
             - {name: metrics, containerPort: 9090}
             {{- end }}
@@ -157,6 +161,13 @@ spec:
       port: {{ $port }}
       targetPort: {{ $port }}
       appProtocol: {{ ternary "http" "kubernetes.io/h2c" (default false .http) }}
+    {{- if .rest }}
+    # Meshes read the protocol from the name's beginning, or from appProtocol.
+    - name: http-rest
+      port: 8082
+      targetPort: 8082
+      appProtocol: http
+    {{- end }}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

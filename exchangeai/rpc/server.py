@@ -94,10 +94,11 @@ class Server:
         """The other half of what generated code does; servers over asyncio have no use for it."""
 
     @asynccontextmanager
-    async def serving(self, *service_names: str) -> AsyncGenerator[int]:
-        """Listen, say SERVING for `ready` and the named services, and yield the port.
+    async def serving(self, *service_names: str, ready: bool = True) -> AsyncGenerator[int]:
+        """Listen and yield the port; health says SERVING for `ready` and the named services.
 
-        On exit: say NOT_SERVING, refuse new calls, let calls in flight finish within `drain_s`, stop.
+        With `ready=False` it says NOT_SERVING for them, from the first answer on, until `set_ready`. On exit:
+        say NOT_SERVING, refuse new calls, let calls in flight finish within `drain_s`, stop.
         """
         self._names = (*service_names, READY)
         reflection.enable_server_reflection(
@@ -109,9 +110,10 @@ class Server:
             port = self._server.add_insecure_port(address)
         except RuntimeError as e:
             raise Unavailable(f"cannot listen on {address}: the port is taken or not ours") from e
-        await self._server.start()
+        # Before anyone can ask: a service that is not ready must not say for an instant that it is.
         await self._health.set("", _SERVING)
-        await self.set_ready(True)
+        await self._say(ready)
+        await self._server.start()
         log.info("serving", extra={"fields": {"port": port}})
         try:
             yield port
@@ -120,10 +122,13 @@ class Server:
 
     async def set_ready(self, ready: bool, reason: str = "") -> None:
         """Say whether requests should be sent here."""
-        for name in self._names:
-            await self._health.set(name, _SERVING if ready else _NOT_SERVING)
+        await self._say(ready)
         if not ready:
             log.warning("not ready", extra={"fields": {"reason": reason}})
+
+    async def _say(self, ready: bool) -> None:
+        for name in self._names:
+            await self._health.set(name, _SERVING if ready else _NOT_SERVING)
 
     async def _drain(self) -> None:
         await self._health.enter_graceful_shutdown()

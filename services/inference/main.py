@@ -139,7 +139,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
         open_inference = OpenInferenceServicer(registry, sources, predictor, router, readiness, shadows)
         add_GRPCInferenceServiceServicer_to_server(open_inference, server.grpc)
         port = await stack.enter_async_context(
-            server.serving("exchangeai.v1.InferenceService", "inference.GRPCInferenceService")
+            server.serving("exchangeai.v1.InferenceService", "inference.GRPCInferenceService", ready=False)
         )
         telling = asyncio.create_task(readiness.follow(server.set_ready))
         stack.push_async_callback(_cancelled, telling)

@@ -35,7 +35,7 @@ class Readiness:
 
     async def follow(self, set_ready: Callable[[bool, str], Awaitable[None]]) -> None:
         """Tell the server what `missing` says, now and whenever it changes."""
-        told: list[str] = []
+        told: list[str] | None = None
         while True:
             missing = self.missing()
             if missing != told:

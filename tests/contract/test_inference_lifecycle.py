@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from exchangeai.v1 import inference_service_pb2 as pb
 from exchangeai.v1 import model_pb2
 from exchangeai.v1.inference_service_pb2_grpc import InferenceServiceStub
 from services.inference.canary import falls_to_canary
+from services.inference.readiness import Readiness
 from tests.contract.inference_process import Running, running_inference
 
 
@@ -255,7 +257,7 @@ def test_ready_needs_every_champion_but_one_that_works_stands_in_for_a_broken_on
         assert _answered(stub, "stand") == (2, "champion"), "who has it in memory goes on with it"
         service.behind(lose_all)
         with running_inference(bus_config, store_config) as fresh:
-            _until(lambda: not _ready(fresh))
+            assert not _ready(fresh)
             other = GRPCInferenceServiceStub(fresh.channel)
             assert not invoke(other.ServerReady, oip.ServerReadyRequest()).ready
             assert not invoke(other.ModelReady, oip.ModelReadyRequest(name="stand")).ready
@@ -263,6 +265,24 @@ def test_ready_needs_every_champion_but_one_that_works_stands_in_for_a_broken_on
     finally:
         service.behind(mend)
     assert _ready(service)
+
+
+def test_health_says_not_ready_until_the_champions_were_looked_at(
+    bus_config: BusConfig, store_config: StoreConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_look, look = threading.Event(), Readiness.follow
+
+    async def late(self: Readiness, set_ready: Callable[[bool, str], Awaitable[None]]) -> None:
+        await asyncio.to_thread(may_look.wait, 20)
+        await look(self, set_ready)
+
+    monkeypatch.setattr(Readiness, "follow", late)
+    with running_inference(bus_config, store_config) as fresh:
+        try:
+            assert not _ready(fresh)
+        finally:
+            may_look.set()
+        _until(lambda: _ready(fresh))
 
 
 def test_a_model_that_does_not_fit_is_let_go_and_comes_back(

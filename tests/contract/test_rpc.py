@@ -158,13 +158,27 @@ async def test_draining_finishes_calls_in_flight() -> None:
         assert isinstance(await call, pb.GetResponse)
 
 
+async def health(channel: grpc.Channel) -> dict[str, bool]:
+    """What health says now, by name."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    requests = {name: health_pb2.HealthCheckRequest(service=name) for name in ("", "ready", NAME)}
+    answers = {k: await asyncio.to_thread(invoke, stub.Check, v) for k, v in requests.items()}
+    return {k: v.status == health_pb2.HealthCheckResponse.SERVING for k, v in answers.items()}
+
+
+async def test_a_server_that_is_not_ready_at_first_lives_and_says_so() -> None:
+    server = Server(RpcConfig())
+    add_IngestServiceServicer_to_server(Servicer(), server.grpc)
+    async with server.serving(NAME, ready=False) as port:
+        with open_channel(f"127.0.0.1:{port}") as channel:
+            assert await health(channel) == {"": True, "ready": False, NAME: False}
+            await server.set_ready(True)
+            assert await health(channel) == {"": True, "ready": True, NAME: True}
+
+
 async def test_health_and_reflection_answer() -> None:
     async with serving(Servicer()) as channel:
-        health: Any = health_pb2_grpc.HealthStub(channel)
-        for name in ("", "ready", NAME):
-            request = health_pb2.HealthCheckRequest(service=name)
-            answer = await asyncio.to_thread(invoke, health.Check, request)
-            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        assert await health(channel) == {"": True, "ready": True, NAME: True}
         reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
 
         def names() -> list[str]:

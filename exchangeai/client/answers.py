@@ -83,7 +83,8 @@ class RawOutputs:
     quality: tuple[str, ...]
     """Verdict on each window (`analysable`, `limited`, `not_analysable`); empty when not assessed."""
     parameters: Mapping[str, str]
-    """Digests of the model and of the input, versions, reasons of the quality, the notice."""
+    """Digests of the model and of the input, versions, reasons of the quality, the notice; unless not
+    assessed also what the model's contract of use and its detector say of each window."""
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         """One output."""

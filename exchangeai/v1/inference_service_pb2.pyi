@@ -296,12 +296,14 @@ class ImportModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class ApproveModelRequest(_message.Message):
-    __slots__ = ("name", "version")
+    __slots__ = ("name", "version", "by")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+    by: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ...) -> None: ...
 
 class ApproveModelResponse(_message.Message):
     __slots__ = ("model",)

@@ -17,6 +17,7 @@ from exchangeai.leads import STANDARD_12
 from exchangeai.model_file import INPUT, INTENDED_USE, OUTPUTS, WINDOW_SAMPLES
 from exchangeai.signal import PREPROCESSING_VERSION
 from services.inference.oip_input import DATATYPE, input_of
+from services.inference.oip_verdicts import NOT_ASSESSED, verdicts
 from services.inference.predict import Predictor, findings
 from services.inference.readiness import Readiness
 from services.inference.registry import READY, Registry
@@ -93,8 +94,8 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:
         """Run a model on a batch of windows.
 
-        Outputs come raw, whatever the signal is like; the response's parameter `quality` has the verdict on
-        each window. It costs 2 ms a window; the request's parameter `assess_quality = false` leaves it out.
+        Outputs come raw, whatever the signal is like; the response's parameters have the verdicts on each
+        window. They cost 1 ms a window; the request's parameter `assess_quality = false` leaves them out.
         """
         return await self._answer(request, deadline_of(context), caller_of(context))
 
@@ -154,21 +155,25 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         route = await self._router.meet(route, digest)
         model = route.model
         wanted = _wanted(request)
-        quality = await self._sources.judge_each(ecg) if _assessing(request) else []
-        outputs = await self._predictor.infer(model, ecg, wanted, deadline, caller)
+        assessing, manifest = _assessing(request), model.manifest
+        judged = await self._sources.judge_each(ecg, digest, manifest.scope) if assessing else []
+        # The score is made of the embedding, asked for or not.
+        scored = assessing and manifest.novelty is not None and "embedding" not in wanted
+        asked = (*wanted, "embedding") if scored else wanted
+        outputs = await self._predictor.infer(model, ecg, asked, deadline, caller)
         if "probabilities" in outputs:
             self._shadows.offer(
                 model,
                 ecg,
-                lambda: [findings(x.astype(np.float64), model.manifest) for x in outputs["probabilities"]],
+                lambda: [findings(x.astype(np.float64), manifest) for x in outputs["probabilities"]],
             )
-        reasons = [f"{i}: {'; '.join(x.reasons)}" for i, x in enumerate(quality) if x.reasons]
         response = pb.ModelInferResponse(id=request.id)
         response.MergeFrom(_provenance(model.fact, route.role))
         parameters = response.parameters
         parameters["input_digest"].string_param = digest
-        parameters["quality"].string_param = ",".join(x.verdict.value for x in quality) or "not_assessed"
-        parameters["quality_reasons"].string_param = " | ".join(reasons)
+        told = verdicts(manifest, judged, outputs.get("embedding")) if assessing else NOT_ASSESSED
+        for name, text in told.items():
+            parameters[name].string_param = text
         for name in wanted:
             response.outputs.add(name=name, datatype=DATATYPE, shape=outputs[name].shape)
             response.raw_output_contents.append(np.ascontiguousarray(outputs[name], "<f4").tobytes())

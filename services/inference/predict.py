@@ -67,13 +67,13 @@ class Predictor:
             WindowFindings(
                 start_s=float(index) * WINDOW_SAMPLES / SAMPLING_RATE_HZ,
                 findings=findings(probabilities_NC[i], manifest),
-                ood=None if embedding_NE is None else _judged(manifest.novelty, embedding_NE[i : i + 1]),
+                ood=None if embedding_NE is None else novelty_of(manifest.novelty, embedding_NE[i : i + 1]),
                 saliency=_saliency(outputs["saliency"][i]) if saliency else None,
                 embedding=_numbers(embedding_NE[i]) if embedding and embedding_NE is not None else (),
             )
             for i, index in enumerate(used)
         )
-        ood = None if embedding_NE is None else _judged(manifest.novelty, embedding_NE)
+        ood = None if embedding_NE is None else novelty_of(manifest.novelty, embedding_NE)
         return Prediction(
             findings=findings(probabilities_NC.mean(axis=0), manifest),
             windows=windows,
@@ -136,8 +136,8 @@ def _number(name: str, code: str, value: float, manifest: Manifest, index: int) 
     return Finding(name=name, code=code, value=value, low=low, high=high)
 
 
-def _judged(detector: Detector | None, embedding_NE: npt.NDArray[np.float32]) -> OutOfDistribution | None:
-    """Of the mean score; None for a model without a detector."""
+def novelty_of(detector: Detector | None, embedding_NE: npt.NDArray[np.float32]) -> OutOfDistribution | None:
+    """How unlike the training data an ECG is, by its windows' mean score; None without a detector."""
     if detector is None:
         return None
     able = scorer(detector)

@@ -144,9 +144,10 @@ class InferenceServicer(InferenceServiceServicer):
 
     async def ApproveModel(self, request: pb.ApproveModelRequest, context: Any) -> pb.ApproveModelResponse:
         """Let an imported model predict."""
-        return pb.ApproveModelResponse(
-            model=model_to_proto(*await self._exchange.approve(request.name, request.version))
-        )
+        model = await self._exchange.approve(request.name, request.version)
+        if request.by:
+            await self._serving.note(request.name, request.by)
+        return pb.ApproveModelResponse(model=model_to_proto(*model))
 
     async def ExportModel(
         self, request: pb.ExportModelRequest, context: Any

@@ -94,6 +94,10 @@ class Serving:
             raise NotReady(f"version {version} of {name!r} is withdrawn; its file could not be read")
         return fact, manifest
 
+    async def note(self, name: str, by: str) -> None:
+        """Keep who made a change to a version of a name that does not change how the name is served."""
+        await self._change(name, by, lambda x: x)
+
     def listed(self) -> list[tuple[ServingFact, int, str]]:
         """(how it is served, version that answers here or 0, what is wrong) for each name."""
         names = sorted({x.name for x in self._models.items.values()})

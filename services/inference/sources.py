@@ -17,12 +17,13 @@ from exchangeai.facts import PreprocessedFact, RecordingFact
 from exchangeai.formats import ReadOptions, ReadResult
 from exchangeai.leads import STANDARD_12
 from exchangeai.measurements import LeadQuality, Quality, Verdict
+from exchangeai.model_file import Scope
 from exchangeai.recording import Lead, Recording
 from exchangeai.signal import PREPROCESSING_VERSION, assess, standardise
 from exchangeai.signal import windows as stored_windows
 from exchangeai.signal.windows import SAMPLING_RATE_HZ
 from exchangeai.store import ObjectStore
-from services.inference.gate import Ecg
+from services.inference.gate import Admission, Ecg, admit
 
 _T = TypeVar("_T")
 Read = Callable[[Mapping[str, bytes], ReadOptions], Awaitable[list[ReadResult]]]
@@ -82,11 +83,15 @@ class Sources:
         """A checked tensor [n, 12, 5000] of consecutive windows; its digest is that of its bytes."""
         return await self._off_loop(lambda: _from_tensor(values_mv, valid_samples))
 
-    async def judge_each(self, values_mv: npt.NDArray[np.float32]) -> list[Quality]:
-        """The quality of each window [n, 12, 5000], taken as an ECG of its own."""
-        full = np.array([values_mv.shape[2]], np.int32)
+    async def judge_each(
+        self, values_mv: npt.NDArray[np.float32], digest: str, scope: Scope | None
+    ) -> list[tuple[Quality, Admission]]:
+        """The quality of each window [n, 12, 5000], taken as an ECG of its own, and what the gate says.
+
+        `digest` is that of all of them.
+        """
         return await self._off_loop(
-            lambda: [assess_tensor(values_mv[i : i + 1], full) for i in range(len(values_mv))]
+            lambda: [_judged(values_mv[i : i + 1], digest, scope) for i in range(len(values_mv))]
         )
 
     async def _off_loop(self, work: Callable[[], _T]) -> _T:
@@ -118,6 +123,21 @@ def assess_tensor(values_mv: npt.NDArray[np.float32], valid_samples: npt.NDArray
         values=np.empty((0, len(STANDARD_12), 0), np.int16), uv_per_lsb=1.0, valid_samples=valid_samples
     )
     return assess(recording, empty)
+
+
+def _judged(
+    values_mv: npt.NDArray[np.float32], digest: str, scope: Scope | None
+) -> tuple[Quality, Admission]:
+    # Nobody says how much of the window is signal; zeros in all leads up to its end are not.
+    signal = np.flatnonzero(values_mv.any(axis=(0, 1)))
+    ecg = Ecg(
+        values_mv=values_mv,
+        valid_samples=np.array([signal[-1] + 1 if signal.size else 0], np.int32),
+        quality=assess_tensor(values_mv, np.array([values_mv.shape[2]], np.int32)),
+        input_digest=digest,
+        preprocessing_version=PREPROCESSING_VERSION,
+    )
+    return ecg.quality, admit(scope, ecg)
 
 
 def _from_recording(recording: Recording) -> Ecg:

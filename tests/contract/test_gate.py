@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
+from exchangeai.client import connect
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.facts import ModelFact
+from exchangeai.model_file import Manifest
 from exchangeai.rpc import invoke
 from exchangeai.testing.models import (
     FEATURES,
@@ -143,9 +146,57 @@ def test_what_cannot_be_analysed_is_refused_with_its_reasons(stub: Any, model: M
     assert said == list(answer.quality.reasons)
 
 
+def test_raw_outputs_come_with_what_the_gate_and_the_detector_say(service: Running, stub: Any) -> None:
+    def lenient(manifest: Manifest) -> Manifest:
+        made = with_everything(manifest)
+        assert made.novelty
+        # Between the scores of the first two windows.
+        return replace(made, novelty=replace(made.novelty, limit=3.2))
+
+    publish(service, "nearer", lenient)
+    invoke(stub.Predict, request_for(model_name="nearer"), timeout_s=20)
+    windows = np.stack([synthetic_window() * x for x in (1, 6, 1, 1, 0)])
+    windows[2, [0, 11]] = 0
+    windows[3, :, 1200:] = 0
+    with connect(service.address) as client:
+        raw = client.infer(windows, "nearer", outputs=["probabilities"])
+        whole = client.infer(windows, "nearer")
+        without = client.infer(windows, "nearer", outputs=["probabilities"], assess_quality=False)
+    told = raw.parameters
+    assert list(raw.arrays) == ["probabilities"]
+    assert told["outside_scope"] == "no,no,lead_missing,too_short,lead_missing+too_short"
+    reasons = [x.split(": ", 1) for x in told["outside_scope_reasons"].split(" | ")]
+    assert [x for x, _ in reasons] == ["2", "3", "4"]
+    # What the typed door says of each window by itself, it says in the same words.
+    scores, outside = told["novelty_score"].split(","), told["novelty_outside"].split(",")
+    assert outside[:2] == ["no", "yes"]
+    for i in range(2):
+        ood = invoke(stub.Predict, request_for(model_name="nearer", tensor=tensor_of(windows[i : i + 1]))).ood
+        assert (float(scores[i]), outside[i]) == (
+            pytest.approx(ood.ood_score, rel=1e-5),
+            "yes" if ood.outside else "no",
+        )
+    for (number, said), valid in zip(reasons, (5000, 1200, 0), strict=True):
+        window = windows[int(number)][None]
+        typed = invoke(stub.Predict, request_for(model_name="nearer", tensor=tensor_of(window, [valid])))
+        assert said == "; ".join(
+            x.text for x in typed.refusals if x.code != prediction_pb2.REFUSAL_CODE_NOT_ANALYSABLE
+        )
+    assert whole.parameters == told
+    # Who leaves the assessment out gets the same outputs, and nothing is made of them.
+    np.testing.assert_array_equal(without["probabilities"], raw["probabilities"])
+    further = {"outside_scope", "outside_scope_reasons", "novelty_score", "novelty_outside"}
+    assert set(told) - set(without.parameters) == further
+    assert without.parameters["quality"] == "not_assessed"
+
+
 def test_a_model_without_contract_or_detector_answers_as_before(service: Running, stub: Any) -> None:
     publish(service, "plain", lambda x: x)
     answer = invoke(stub.Predict, request_for(model_name="plain", age_years=3), timeout_s=20)
     assert answer.findings
     assert not answer.HasField("ood")
     assert {x.conformal for x in answer.findings} == {prediction_pb2.CONFORMAL_VERDICT_UNSPECIFIED}
+    with connect(service.address) as client:
+        told = client.infer(synthetic_window(), "plain").parameters
+    assert told["quality"]
+    assert not [x for x in told if x.startswith(("outside", "novelty"))]

@@ -185,7 +185,8 @@ def test_a_deprecated_version_answers_nobody_until_it_is_approved_again(service:
         _answered(stub, "old", model_version=2)
     with pytest.raises(NotReady, match="deprecated"):
         invoke(stub.SetChampion, pb.SetChampionRequest(name="old", version=2))
-    invoke(stub.ApproveModel, pb.ApproveModelRequest(name="old", version=2))
+    invoke(stub.ApproveModel, pb.ApproveModelRequest(name="old", version=2, by="a second person"))
+    assert _serving(stub, "old").changed_by == "a second person"
     assert _answered(stub, "old", model_version=2) == (2, "version")
 
 

@@ -62,7 +62,7 @@ class ModelsDoor:
 
     def approve(self, name: str, version: int, by: str) -> None:
         """Let a version predict."""
-        self._change(self._stub.ApproveModel, pb.ApproveModelRequest(name=name, version=version))
+        self._change(self._stub.ApproveModel, pb.ApproveModelRequest(name=name, version=version, by=by))
 
     def promote(self, name: str, version: int, by: str) -> None:
         """Make a version the champion."""

@@ -294,7 +294,7 @@ def _watch(app: Any, gateway: Gateway) -> None:
         if found is None:
             title = "There is no such comparison" if wanted else "No comparison chosen"
             return (
-                empty(title, "Start one, or choose one from the table."),
+                empty(title, "Start one, or choose one from the table.", heading=True),
                 *(None, None, table, hidden, rest, ""),
             )
         fact, progress = found

@@ -135,7 +135,7 @@ def _register_run(app: Any, gateway: Gateway) -> None:
         live = any(not r.state.ended for r in listed)
         table = parts.runs(listed)
         if run is None:
-            told = empty("No run chosen", "Start one, or choose one from the table.")
+            told = empty("No run chosen", "Start one, or choose one from the table.", heading=True)
             return told, None, None, table, hidden, hidden, not live, None, hidden, ""
         # A report stays as it is: drawn anew each second it could neither be read nor clicked.
         now = f"{run.run_id} {run.state} {bool(dark)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -12,30 +11,12 @@ from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 from exchangeai.errors import ExchangeaiError, InvalidArgument
 from services.ui.gateway import Gateway
 from services.ui.gateway.models import ModelsDoor
-from services.ui.pages.notices import POLITE, empty, loading_failed, problem
-from services.ui.views import ServingView, VersionView
+from services.ui.pages.models_parts import CHANGES, panels
+from services.ui.pages.notices import POLITE, loading_failed, problem
 
 TICK_MS = 2000
-_WORDS = {
-    "approve": "Approve version {version} of {name}? It may then predict; without a chosen champion the "
-    "newest approved version answers.",
-    "promote": "Promote version {version} of {name} to champion? It answers from now on; the champion "
-    "until now stays as the way back.",
-    "canary": "Let version {version} of {name} answer {share:g} % of the ECGs? The same ECG always meets "
-    "the same version.",
-    "end-canary": "End the canary of {name}? The champion answers all ECGs.",
-    "shadow": "Run version {version} of {name} after each answer, only to compare? Nobody sees its answers.",
-    "end-shadow": "End the shadow of {name}?",
-    "back": "Go back to the champion of {name} before? The canary ends.",
-    "deprecate": "Deprecate version {version} of {name}? It answers nobody until approved again.",
-}
-_COLOURS = {
-    "champion": "blue",
-    "canary": "orange",
-    "shadow": "violet",
-    "quarantined": "red",
-    "deprecated": "gray",
-}
+USUAL_SHARE_PERCENT = 5
+_CLOSE: Any = {"aria-label": "Close"}
 
 
 def layout() -> Any:
@@ -48,45 +29,50 @@ def layout() -> Any:
             dcc.Store(id="serving-asked"),
             dcc.Store(id="serving-shown", data=""),
             html.Div(
-                className="panel",
-                children=[
-                    html.H2("Models"),
+                [
+                    html.H1("Models"),
                     html.P(
                         "The champion answers for its name. A canary answers a share of the ECGs, a "
                         "shadow only compares.",
                         className="quiet",
                     ),
-                    dmc.Group(
-                        [
-                            dmc.TextInput(
-                                id="serving-by",
-                                label="Your name",
-                                description="Kept with each change.",
-                                persistence=True,
-                            ),
-                            dmc.NumberInput(
-                                id="serving-share", label="Canary share, %", value=5, min=0, max=100, step=1
-                            ),
-                        ],
-                        align="end",
-                    ),
-                    html.Div(id="serving-done", **POLITE),
-                ],
+                ]
             ),
+            html.Div(id="serving-done", className="done", **POLITE),
             html.Div(id="serving-list", className="stack"),
-            dmc.Modal(
-                id="serving-modal",
-                title="Please confirm",
-                centered=True,
-                children=[
-                    html.P(id="serving-question"),
-                    dmc.Group(
-                        [
-                            dmc.Button("Confirm", id="serving-confirm"),
-                            dmc.Button("Leave as it is", id="serving-leave", variant="default"),
-                        ]
-                    ),
+            _modal(),
+        ],
+    )
+
+
+def _modal() -> Any:
+    return dmc.Modal(
+        id="serving-modal",
+        centered=True,
+        closeButtonProps=_CLOSE,
+        children=[
+            html.P(id="serving-meaning"),
+            html.Div(
+                dmc.NumberInput(
+                    id="serving-share",
+                    label="Share of the ECGs, %",
+                    value=USUAL_SHARE_PERCENT,
+                    min=1,
+                    max=100,
+                    step=1,
+                ),
+                id="serving-share-place",
+            ),
+            dmc.TextInput(
+                id="serving-by", label="Your name", description="Kept with the change.", persistence=True
+            ),
+            html.Div(id="serving-problem"),
+            html.Div(
+                [
+                    dmc.Button("Confirm", id="serving-confirm"),
+                    dmc.Button("Leave as it is", id="serving-leave", variant="default"),
                 ],
+                className="buttons",
             ),
         ],
     )
@@ -109,48 +95,69 @@ def register(app: Any, gateway: Gateway) -> None:
             return loading_failed(e), ""
         # Buttons are not made anew under somebody's finger.
         state = repr(served)
-        return (no_update, no_update) if state == shown else (_panels(served), state)
+        return (no_update, no_update) if state == shown else (panels(served), state)
 
     @app.callback(
         Output("serving-modal", "opened"),
-        Output("serving-question", "children"),
+        Output("serving-modal", "title"),
+        Output("serving-meaning", "children"),
+        Output("serving-confirm", "children"),
+        Output("serving-share-place", "style"),
+        Output("serving-problem", "children"),
         Output("serving-asked", "data"),
         Input({"type": "serving-act", "what": ALL, "name": ALL, "version": ALL}, "n_clicks"),
-        State("serving-share", "value"),
         prevent_initial_call=True,
     )
-    def ask(clicks: list[int | None], share: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
+    def ask(clicks: list[int | None]) -> Any:  # pyright: ignore[reportUnusedFunction]
         pressed = _pressed()
         if not any(clicks) or not isinstance(pressed, dict) or not ctx.triggered[0]["value"]:
-            return no_update, no_update, no_update
-        asked: dict[str, Any] = {**cast("dict[str, Any]", pressed), "share": float(share or 0)}
-        return True, _WORDS[asked["what"]].format(**asked), asked
+            return (no_update,) * 7
+        asked = cast("dict[str, Any]", pressed)
+        change = CHANGES[asked["what"]]
+        word = change.confirm or change.word
+        share = {} if asked["what"] == "canary" else {"display": "none"}
+        return True, change.question.format(**asked), change.meaning, word, share, None, asked
 
     @app.callback(
         Output("serving-modal", "opened", allow_duplicate=True),
         Output("serving-done", "children"),
+        Output("serving-problem", "children", allow_duplicate=True),
         Input("serving-confirm", "n_clicks"),
         Input("serving-leave", "n_clicks"),
         State("serving-asked", "data"),
         State("serving-by", "value"),
+        State("serving-share", "value"),
+        running=[(Output("serving-confirm", "loading"), True, False)],
         prevent_initial_call=True,
     )
-    def act(_yes: Any, _no: Any, asked: dict[str, Any], by: str | None) -> Any:  # pyright: ignore[reportUnusedFunction]
+    def act(_yes: Any, _no: Any, asked: dict[str, Any], by: Any, share: Any) -> Any:  # pyright: ignore[reportUnusedFunction]
         if _pressed() != "serving-confirm" or not asked:
-            return False, no_update
+            return False, no_update, None
+        # What is wrong is told where the person looks, and nothing that they typed is lost.
         try:
-            if not (by or "").strip():
-                raise InvalidArgument("say who you are in the field 'Your name'; it is kept with the change")
-            _verbs(gateway.serving, asked, (by or "").strip()[:128])[asked["what"]]()
+            asked["share"] = _percent(share) if asked["what"] == "canary" else 0.0
+            _verbs(gateway.serving, asked, _name(by))[asked["what"]]()
         except ExchangeaiError as e:
-            return False, problem(e)
-        return False, html.P(
-            f"Done: {asked['what'].replace('-', ' ')} of {asked['name']}.", className="quiet"
-        )
+            return no_update, no_update, problem(e)
+        return False, html.P(CHANGES[asked["what"]].done.format(**asked)), None
 
 
 def _pressed() -> Any:
     return cast("Any", ctx).triggered_id
+
+
+def _name(by: Any) -> str:
+    said = str(by or "").strip()[:128]
+    if not said:
+        raise InvalidArgument("say who you are in the field 'Your name'; it is kept with the change")
+    return said
+
+
+def _percent(share: Any) -> float:
+    """The field gives a text for what is no number."""
+    if isinstance(share, int | float) and 0 < share <= 100:
+        return float(share)
+    raise InvalidArgument("say in the field 'Share of the ECGs' how many percent, above 0 and at most 100")
 
 
 def _verbs(door: ModelsDoor, asked: dict[str, Any], by: str) -> dict[str, Callable[[], None]]:
@@ -165,100 +172,3 @@ def _verbs(door: ModelsDoor, asked: dict[str, Any], by: str) -> dict[str, Callab
         "back": lambda: door.roll_back(name, by),
         "deprecate": lambda: door.deprecate(name, version, by),
     }
-
-
-def _panels(served: list[ServingView]) -> Any:
-    if not served:
-        return empty("No models yet", "Train one on the page Fine-tune, or import one from another site.")
-    return [_panel(x) for x in served]
-
-
-def _panel(served: ServingView) -> Any:
-    head = "the newest approved version answers" if not served.champion else "the champion was chosen"
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(served.changed_at)) if served.changed_at else ""
-    changed = f"; last change {when} by {served.changed_by or 'unknown'}" if when else ""
-    row = ["Version", "Serves as", "State", "From", ""]
-    return html.Div(
-        className="panel",
-        children=[
-            html.H2(served.name),
-            html.P(f"{head[0].upper()}{head[1:]}{changed}.", className="quiet"),
-            dmc.Alert(served.problem, color="yellow", variant="light") if served.problem else None,
-            _comparison(served),
-            html.Table(
-                className="table",
-                children=[
-                    html.Thead(html.Tr([html.Th(x) for x in row])),
-                    html.Tbody([_row(served, x) for x in served.versions]),
-                ],
-            ),
-            html.Div(
-                [
-                    _button("Roll back", "back", served.name, 0) if served.previous else None,
-                    _button("End canary", "end-canary", served.name, 0) if served.canary else None,
-                    _button("End shadow", "end-shadow", served.name, 0) if served.shadow else None,
-                ],
-                className="buttons",
-            ),
-        ],
-    )
-
-
-def _comparison(served: ServingView) -> Any:
-    if not served.shadow:
-        return None
-    return html.P(
-        f"Shadow, version {served.shadow}: {served.compared} answers compared, {served.differing} decided "
-        f"otherwise, greatest difference of a probability {served.max_difference:.3f}.",
-        className="quiet",
-    )
-
-
-def _row(served: ServingView, version: VersionView) -> Any:
-    number = version.version
-    roles = {
-        "champion": served.answering == number,
-        "canary": served.canary == number,
-        "shadow": served.shadow == number,
-    }
-    badges = [
-        _badge(f"canary {served.canary_share:.0%}" if x == "canary" else x, x)
-        for x, on in roles.items()
-        if on
-    ]
-    acts: list[Any] = []
-    if version.state == "approved":
-        acts += [] if served.champion == number else [_button("Promote", "promote", served.name, number)]
-        if served.answering != number:
-            acts += [
-                _button("Canary", "canary", served.name, number),
-                _button("Shadow", "shadow", served.name, number),
-            ]
-        if served.champion != number:
-            acts.append(_button("Deprecate", "deprecate", served.name, number))
-    else:
-        acts.append(_button("Approve", "approve", served.name, number))
-    origin = f"{version.origin}, signed by {version.signed_by}" if version.signed_by else version.origin
-    state = version.state
-    return html.Tr(
-        [
-            html.Td(html.Span(str(number), title=version.digest)),
-            html.Td(dmc.Group(badges, gap="xs") if badges else "—"),
-            html.Td(_badge(state, state) if state in _COLOURS else state),
-            html.Td(origin),
-            html.Td(dmc.Group(acts, gap="xs", justify="flex-end")),
-        ]
-    )
-
-
-def _badge(text: str, kind: str) -> Any:
-    return dmc.Badge(text, color=_COLOURS[kind], variant="light", tt="none")
-
-
-def _button(text: str, what: str, name: str, version: int) -> Any:
-    return dmc.Button(
-        text,
-        id={"type": "serving-act", "what": what, "name": name, "version": version},
-        size="compact-sm",
-        variant="default",
-    )

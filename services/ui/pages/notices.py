@@ -64,10 +64,11 @@ def problem(error: ExchangeaiError) -> Any:
     return dmc.Alert(title=title, children=text, color=colour, variant="light", className="problem")
 
 
-def empty(title: str, text: str) -> Any:
-    """A place that has nothing to show yet, and how to change that."""
+def empty(title: str, text: str, *, heading: bool = False) -> Any:
+    """A place that has nothing to show yet, and how to change that; `heading` where it heads its page."""
+    named = html.H1 if heading else html.P
     return html.Div(
-        [html.P(title, className="empty-title"), html.P(text, className="quiet")], className="empty"
+        [named(title, className="empty-title"), html.P(text, className="quiet")], className="empty"
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from exchangeai.facts import AUGMENTATIONS, INT8_MOST_LOSS, INT8_SUFFIX, Method, Precision, TrainingOptions
+from exchangeai.facts import AUGMENTATIONS, Method, Precision, TrainingOptions
+from exchangeai.int8 import INT8_MOST_LOSS, INT8_SUFFIX
 
 _DEFAULTS = TrainingOptions()
 _COUNTS = {

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from exchangeai.comparisons import ComparisonFact, ComparisonRow, ComparisonState
 from exchangeai.errors import ExchangeaiError, InvalidArgument, NotFound
-from exchangeai.facts import Int8Form, RunFact, RunState, TrainingOptions
+from exchangeai.facts import RunFact, RunState, TrainingOptions
+from exchangeai.int8 import Int8Form
 from exchangeai.metrics import Estimate
 from exchangeai.rpc.training import Training, open_training
 from exchangeai.rpc.training_options import stated_options

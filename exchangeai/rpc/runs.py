@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exchangeai.facts import Epoch, Int8Form, RateSearch, RunFact, RunState
+from exchangeai.facts import Epoch, RateSearch, RunFact, RunState
+from exchangeai.int8 import Int8Form
 from exchangeai.metrics import Estimate
 from exchangeai.rpc.convert import report_from_proto, report_to_proto, timestamp
 from exchangeai.rpc.training_options import options_from_proto, options_to_proto

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exchangeai.dataset import DatasetManifest
 from exchangeai.errors import ExchangeaiError
-from exchangeai.facts import INT8_SUFFIX, Int8Form
+from exchangeai.int8 import INT8_SUFFIX, Int8Form
 from exchangeai.model_file import parse_model, read_manifest
 from services.trainer.job import INT8_FOLDER, MODEL_FILE, Job, Result, read_result
 from services.trainer.judge_anew import FinishedRun

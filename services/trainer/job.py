@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from exchangeai.facts import Int8Form, Task, TrainingOptions
+from exchangeai.facts import Task, TrainingOptions
+from exchangeai.int8 import Int8Form
 from exchangeai.metrics import TestReport
 
 JOB_FILE = "job.json"

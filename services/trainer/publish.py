@@ -9,7 +9,8 @@ from pathlib import Path
 from exchangeai.bus import Bus
 from exchangeai.errors import Conflict, ContractViolation
 from exchangeai.events.v1.model_published_pb2 import ModelPublished
-from exchangeai.facts import Int8Form, ModelFact, ModelState
+from exchangeai.facts import ModelFact, ModelState
+from exchangeai.int8 import Int8Form
 from exchangeai.model_file import CARD_FILE, card_prefix, model_digest, object_key
 from exchangeai.store import ObjectStore
 from services.trainer.job import FIGURE_SUFFIX, INT8_FOLDER, MODEL_FILE

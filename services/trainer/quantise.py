@@ -22,7 +22,8 @@ from onnxruntime.quantization import shape_inference  # pyright: ignore[reportMi
 
 from exchangeai.dataset import Part, open_part
 from exchangeai.errors import ExchangeaiError, InvalidArgument
-from exchangeai.facts import INT8_MOST_LOSS, Task
+from exchangeai.facts import Task
+from exchangeai.int8 import INT8_MOST_LOSS
 from exchangeai.metrics import Estimate
 from exchangeai.model_file import INPUT, LOSS_KEY, model_digest, parse_model
 from services.trainer.ensemble import joined, tempered

@@ -11,7 +11,6 @@ from exchangeai.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
 from exchangeai.events.v1.run_requested_pb2 import RunRequested
 from exchangeai.events.v1.run_state_changed_pb2 import RunStateChanged
 from exchangeai.facts import (
-    INT8_SUFFIX,
     DatasetFact,
     DatasetState,
     Method,
@@ -21,6 +20,7 @@ from exchangeai.facts import (
     RunState,
     TrainingOptions,
 )
+from exchangeai.int8 import INT8_SUFFIX
 from exchangeai.model_file import object_key, parse_model, read_manifest
 from exchangeai.store import ObjectStore
 from services.trainer.architectures import Architectures

@@ -11,7 +11,8 @@ import pytest
 from exchangeai.bus import Bus
 from exchangeai.config import BusConfig, StoreConfig
 from exchangeai.errors import AlreadyExists, InvalidArgument, NotFound, NotReady
-from exchangeai.facts import INT8_MOST_LOSS, DatasetState, ModelFact, ModelState, Task
+from exchangeai.facts import DatasetState, ModelFact, ModelState, Task
+from exchangeai.int8 import INT8_MOST_LOSS
 from exchangeai.model_file import LOSS_KEY, model_digest, parse_model, read_manifest
 from exchangeai.store import ObjectStore
 from exchangeai.v1 import run_pb2

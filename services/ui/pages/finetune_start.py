@@ -10,7 +10,8 @@ import dash_mantine_components as dmc  # pyright: ignore[reportMissingTypeStubs]
 from dash import Input, Output, State, dcc, html, no_update
 
 from exchangeai.errors import ExchangeaiError, InvalidArgument
-from exchangeai.facts import AUGMENTATIONS, INT8_MOST_LOSS, INT8_SUFFIX, Method, TrainingOptions
+from exchangeai.facts import AUGMENTATIONS, Method, TrainingOptions
+from exchangeai.int8 import INT8_MOST_LOSS, INT8_SUFFIX
 from exchangeai.rpc.training_options import stated_options
 from services.ui.figures import theme
 from services.ui.gateway import Gateway

@@ -6,7 +6,8 @@ from typing import Any
 
 from dash import dcc, html
 
-from exchangeai.facts import Int8Form, RunFact
+from exchangeai.facts import RunFact
+from exchangeai.int8 import Int8Form
 from exchangeai.metrics import TestReport
 from services.ui.figures import evaluation, theme
 from services.ui.pages.finetune_parts import interval, stacked, table

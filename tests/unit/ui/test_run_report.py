@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exchangeai.facts import Int8Form, RunFact, RunState, TrainingOptions
+from exchangeai.facts import RunFact, RunState, TrainingOptions
+from exchangeai.int8 import Int8Form
 from exchangeai.metrics import Estimate
 from exchangeai.rpc.runs import run_from_proto, run_to_proto
 from services.ui.pages.run_report import int8_words

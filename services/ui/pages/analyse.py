@@ -241,7 +241,7 @@ def _outcome(results: list[UploadView]) -> Any:
         html.Li([html.Strong(", ".join(r.file_names)), f" — {r.recording.reason}: {r.recording.message}"])
         for r in bad
     ]
-    return html.Div([html.P(words), html.Ul(lines) if lines else None], className="outcome")
+    return html.Div([html.P(words), html.Ul(lines, tabIndex=0) if lines else None], className="outcome")
 
 
 def _measured(gateway: Gateway, recording_id: str, status: str) -> tuple[Any, bool]:

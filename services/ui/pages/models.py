@@ -49,6 +49,8 @@ def _modal() -> Any:
     return dmc.Modal(
         id="serving-modal",
         centered=True,
+        # Outside of the page's main part its head would be a second banner to screen readers.
+        withinPortal=False,
         closeButtonProps=_CLOSE,
         children=[
             html.P(id="serving-meaning"),

@@ -74,7 +74,7 @@ def dataset(d: DatasetFact, looks: int = 0) -> Any:
     """State, report and parts of a data set, and how often its test part was looked at."""
     parts = table(
         # Classes go down, so that any number of them fits beside the page.
-        ("", *(p.part for p in d.parts)),
+        ("Number of", *(p.part for p in d.parts)),
         [
             ("Recordings", *(str(p.recordings) for p in d.parts)),
             ("Patients", *(str(p.patients) for p in d.parts)),

@@ -176,7 +176,7 @@ def _confusion(report: TestReport) -> Any:
                 html.Thead(
                     html.Tr(
                         [
-                            html.Th("", scope="col"),
+                            html.Th("Truth", scope="col"),
                             *[html.Th(n, scope="col", className="name", title=n) for n in names],
                         ]
                     )

@@ -62,7 +62,7 @@ def chosen(text: str) -> Device:
         raise ConfigError(
             f"EXCHANGEAI_DEVICE must be one of {', '.join(Device)}, not {text[:32]!r}"
         ) from None
-    if device is not Device.CPU and hasattr(_ort, "preload_dlls"):
+    if device is not Device.CPU:
         # The CUDA libraries of the extra lie among Python's packages, where no loader looks.
         _ort.preload_dlls()
     wanted = placement(device).providers[0]

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from services.local import Platform
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 TURN = """dark => {
   const box = document.querySelector('#dark-switch');
@@ -34,7 +33,7 @@ def broken(page: Page) -> list[str]:
         expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
         # Colours glide for a moment, and half-way they have the contrast of neither scheme.
         page.evaluate(GLIDED)
-        result: dict[str, Any] = axe.Axe().run(page).response
+        result: dict[str, Any] = Axe().run(page).response
         found += [
             f"{scheme}: {rule['impact']} {rule['id']}: {node['html'][:160]}: {node.get('failureSummary')}"
             for rule in result["violations"]

@@ -32,9 +32,9 @@ OPEN_INFERENCE_DEADLINE_S = 30.0
 
 _EXEMPT = ("/grpc.health.", "/grpc.reflection.")
 
-WaitS: TypeAlias = Callable[[int], float]
-"""Seconds that a call would wait beside so many others."""
-NOTHING: Mapping[str, WaitS] = types.MappingProxyType({})
+InVain: TypeAlias = Callable[[int, float], bool]
+"""Whether a call beside so many others would wait in vain, when its caller waits so many seconds."""
+NOTHING: Mapping[str, InVain] = types.MappingProxyType({})
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -47,11 +47,11 @@ class Guarded(grpc.GenericRpcHandler):
     """
 
     def __init__(
-        self, inner: grpc.GenericRpcHandler, intake: Intake, wait_s: Mapping[str, WaitS] = NOTHING
+        self, inner: grpc.GenericRpcHandler, intake: Intake, in_vain: Mapping[str, InVain] = NOTHING
     ) -> None:
         self._inner = inner
         self._intake = intake
-        self._wait_s = wait_s
+        self._in_vain = in_vain
         self._wrapped: dict[str, Any] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -62,12 +62,12 @@ class Guarded(grpc.GenericRpcHandler):
             handler: Any = self._inner.service(handler_call_details)
             if handler is None or method.startswith(_EXEMPT):
                 return handler
-            found = self._wrapped[method] = _wrapped(method, handler, self._intake, self._wait_s.get(method))
+            found = self._wrapped[method] = _wrapped(method, handler, self._intake, self._in_vain.get(method))
         return found
 
 
-def _wrapped(method: str, handler: Any, intake: Intake, wait_s: WaitS | None) -> Any:
-    call = _Calls(method, intake, wait_s)
+def _wrapped(method: str, handler: Any, intake: Intake, in_vain: InVain | None) -> Any:
+    call = _Calls(method, intake, in_vain)
     serialisers: dict[str, Any] = {
         "request_deserializer": handler.request_deserializer,
         "response_serializer": handler.response_serializer,
@@ -85,9 +85,9 @@ def _wrapped(method: str, handler: Any, intake: Intake, wait_s: WaitS | None) ->
 class _Calls:
     """The four shapes of a method, all around `_Guard` and what the intake allows."""
 
-    def __init__(self, method: str, intake: Intake, wait_s: WaitS | None) -> None:
+    def __init__(self, method: str, intake: Intake, in_vain: InVain | None) -> None:
         self._intake = intake
-        self._wait_s = wait_s
+        self._in_vain = in_vain
         # The Open Inference Protocol states no bounds in its messages; to look for some costs time.
         self._check = _unbounded if method.startswith(OPEN_INFERENCE) else check
         self._meter = _Meter(method)
@@ -95,7 +95,7 @@ class _Calls:
     def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Any:
         async def behaviour(requests: AsyncIterator[Message], context: Context) -> Any:
             async with _Guard(self._meter, context) as guard:
-                with self._intake.call(left_s=guard.left_s, wait_s=self._wait_s):
+                with self._intake.call(left_s=guard.left_s, in_vain=self._in_vain):
                     request = await self._intake.message(requests)
                     self._check(request)
                     return await guard.within_deadline(inner(request, context))

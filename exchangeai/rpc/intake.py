@@ -19,8 +19,6 @@ from typing import TypeVar
 from exchangeai.errors import InvalidArgument, Overloaded
 
 _M = TypeVar("_M")
-PLANNED = 0.75
-"""Share of the time before a deadline that may be planned for: how long others take is known only roughly."""
 IN_VAIN = "the deadline would pass before it is this call's turn; try again later or allow more time"
 _LOOK_S = 0.05
 _MARGIN_BYTES = 64 << 20
@@ -61,14 +59,18 @@ class Intake:
 
     @contextmanager
     def call(
-        self, *, stream: bool = False, left_s: float = math.inf, wait_s: Callable[[int], float] | None = None
+        self,
+        *,
+        stream: bool = False,
+        left_s: float = math.inf,
+        in_vain: Callable[[int, float], bool] | None = None,
     ) -> Generator[None]:
         """One call, while it lasts. Raises Overloaded.
 
-        `wait_s` says how long it would wait beside so many others, `left_s` how long its caller will. That it
-        would wait in vain is told before its message is read, which costs more than to refuse it.
+        `in_vain` says whether it would wait in vain beside so many others for a caller that waits `left_s`:
+        that is told before its message is read, which costs more than to refuse it.
         """
-        if wait_s is not None and wait_s(self._calls - self._streams) > PLANNED * left_s:
+        if in_vain is not None and in_vain(self._calls - self._streams, left_s):
             raise Overloaded(IN_VAIN)
         if self._calls >= self._max_calls:
             raise Overloaded(f"{self._max_calls} calls are at work, as many as may be; try again in a moment")

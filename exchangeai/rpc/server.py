@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from exchangeai.config import RpcConfig
 from exchangeai.errors import Unavailable
-from exchangeai.rpc.guard import NOTHING, Guarded, WaitS
+from exchangeai.rpc.guard import NOTHING, Guarded, InVain
 from exchangeai.rpc.intake import Intake, rss_bytes
 from exchangeai.rpc.unknown import Unknown
 
@@ -42,15 +42,15 @@ class Server:
         *,
         max_receive_bytes: int = 4 * MIB,
         not_offered: Mapping[str, str] = types.MappingProxyType({}),
-        wait_s: Mapping[str, WaitS] = NOTHING,
+        in_vain: Mapping[str, InVain] = NOTHING,
     ) -> None:
         """`not_offered` says of methods that callers may expect why there are none, by their whole names.
 
-        `wait_s` says of unary methods that wait for their turn how long a call would, beside so many others.
+        `in_vain` says of unary methods that wait for their turn whether a call would do so in vain.
         """
         self._config = config
         self._not_offered = not_offered
-        self._wait_s = wait_s
+        self._in_vain = in_vain
         self._intake = Intake(
             max_calls=config.max_concurrent,
             read_s=config.read_s,
@@ -88,7 +88,9 @@ class Server:
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """Take methods in; for generated code."""
-        self._server.add_generic_rpc_handlers(tuple(Guarded(x, self._intake, self._wait_s) for x in handlers))
+        self._server.add_generic_rpc_handlers(
+            tuple(Guarded(x, self._intake, self._in_vain) for x in handlers)
+        )
 
     def add_registered_method_handlers(self, service_name: str, handlers: Mapping[str, Any]) -> None:
         """The other half of what generated code does; servers over asyncio have no use for it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 import threading
@@ -34,6 +35,10 @@ Windows = npt.NDArray[np.float32]
 Outputs = dict[str, Windows]
 
 NICENESS = 10
+"""Of the threads at work for PRESSED_S after a refusal; all others have 0."""
+PRESSED_S = 2.0
+PLANNED = 0.75
+"""Share of the time before a deadline that may be planned for: how long others take is known only roughly."""
 MAX_WAITING = 1024
 """Windows that may wait, 246 MB; those of one call are at most 128."""
 CLOSING = "the service is shutting down; ask another replica"
@@ -74,7 +79,10 @@ class Batcher:
     ) -> None:
         self._max_waiting = max_waiting
         self._clock = clock
-        self._changed = threading.Condition()
+        self._most_busy = threads
+        self._lock = threading.Lock()
+        self._usual, self._polite = (threading.Condition(self._lock) for _ in range(2))
+        """Where threads wait for work, by their priority; one of the two kinds is at work at a time."""
         self._turns: OrderedDict[str, deque[_Piece]] = OrderedDict()
         """Pieces by caller; the caller whose turn it is comes first."""
         self._waiting: Counter[str] = Counter()
@@ -84,9 +92,13 @@ class Batcher:
         """Seconds that a window of a model (by digest) takes a thread, a moving average."""
         self._any_window_s = 0.0
         """The same over all models."""
+        self._refused_s = -math.inf
+        """When a call was last refused for want of time or room."""
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"model-{i}", daemon=True) for i in range(threads)
+            threading.Thread(target=self._work, args=(polite,), name=f"model-{i}", daemon=True)
+            for polite in (False, True)
+            for i in range(threads)
         ]
         for thread in self._threads:
             thread.start()
@@ -96,9 +108,15 @@ class Batcher:
         """Whether nothing waits and nothing runs on the threads."""
         return not self._turns and not self._busy
 
-    def wait_s(self, calls: int) -> float:
-        """Seconds until so many calls of one window each are answered, if they are as calls were lately."""
-        return calls * self._any_window_s / len(self._threads)
+    def in_vain(self, calls: int, left_s: float) -> bool:
+        """Whether it takes longer than a new caller waits to answer so many calls of one window each.
+
+        It is taken that they are as calls were lately.
+        """
+        found = calls * self._any_window_s / self._most_busy > PLANNED * left_s
+        if found:
+            self._refused_s = self._clock()
+        return found
 
     async def run(
         self,
@@ -157,7 +175,7 @@ class Batcher:
 
     def _forget(self, call: _Call) -> None:
         """Take the pieces of a caller that gave up out of the queue."""
-        with self._changed:
+        with self._lock:
             call.over = True
             for caller, pieces in list(self._turns.items()):
                 kept = deque(x for x in pieces if x.call is not call)
@@ -170,14 +188,15 @@ class Batcher:
 
     def close(self) -> None:
         """Finish what runs, refuse what waits."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             for pieces in self._turns.values():
                 for piece in pieces:
                     _refuse(piece.call, Unavailable(CLOSING))
             self._turns.clear()
             self._waiting.clear()
-            self._changed.notify_all()
+            self._usual.notify_all()
+            self._polite.notify_all()
         for thread in self._threads:
             thread.join()
 
@@ -189,30 +208,40 @@ class Batcher:
 
     def _admit(self, call: _Call, pieces: Sequence[_Piece], caller: str) -> None:
         count = sum(len(x.windows) for x in pieces)
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise Unavailable(CLOSING)
             waiting = self._waiting.total()
             if waiting + count > self._max_waiting:
+                self._refused_s = self._clock()
                 raise Overloaded(
                     f"{waiting} windows wait already, of at most {self._max_waiting}; try again later"
                 )
             self._waiting[call.model.fact.digest] += count
             work_s = sum(n * self._window_s.get(digest, 0.0) for digest, n in self._waiting.items())
-            if self._clock() + work_s / len(self._threads) >= call.deadline:
+            if self._clock() + work_s / self._most_busy >= call.deadline:
                 self._waiting[call.model.fact.digest] -= count
+                self._refused_s = self._clock()
                 raise Overloaded(LATE)
             call.parts = [{} for _ in pieces]
             self._turns.setdefault(caller, deque()).extend(pieces)
-            self._changed.notify(len(pieces))
+            (self._polite if self._pressed() else self._usual).notify(len(pieces))
 
-    def _work(self) -> None:
-        _give_way()
+    def _pressed(self) -> bool:
+        """Whether it is for threads of low priority to work.
+
+        Under overload those that take and refuse calls must not wait for a core, or the refusals come late;
+        otherwise a model gets its share of cores that others want as well. A thread cannot raise its priority
+        again, so there are some of each.
+        """
+        return self._clock() - self._refused_s < PRESSED_S
+
+    def _work(self, polite: bool) -> None:
+        if polite:
+            _give_way()
         while True:
-            with self._changed:
-                while not self._turns and not self._closed:
-                    self._changed.wait()
-                if self._closed:
+            with self._lock:
+                if not self._ready(polite):
                     return
                 batch = self._take()
                 alone = not self._turns and not self._busy
@@ -221,8 +250,19 @@ class Batcher:
                 if batch:
                     self._run(batch, alone=alone)
             finally:
-                with self._changed:
+                with self._lock:
                     self._busy -= 1
+
+    def _ready(self, polite: bool) -> bool:
+        """Wait for something to do; False when there will be nothing more."""
+        mine, theirs = (self._polite, self._usual) if polite else (self._usual, self._polite)
+        while not self._closed:
+            if self._turns and self._busy < self._most_busy:
+                if self._pressed() == polite:
+                    return True
+                theirs.notify()
+            mine.wait()
+        return False
 
     def _take(self) -> list[_Piece]:
         """The piece whose turn it is, and others that can run with it."""
@@ -271,9 +311,9 @@ class Batcher:
             for piece in batch:
                 _refuse(piece.call, Unavailable("the model failed for a reason that is logged; try again"))
             return
-        took_s = (self._clock() - begun_s) * (len(self._threads) if alone else 1) / len(windows)
+        took_s = (self._clock() - begun_s) * (self._most_busy if alone else 1) / len(windows)
         at = 0
-        with self._changed:
+        with self._lock:
             known_s = self._window_s.get(model.fact.digest, took_s)
             self._window_s[model.fact.digest] = 0.9 * known_s + 0.1 * took_s
             self._any_window_s += 0.1 * (took_s - self._any_window_s)
@@ -284,12 +324,11 @@ class Batcher:
 
 
 def _give_way() -> None:
-    """Let this thread wait for those that take and refuse calls, where there are fewer cores than work.
-
-    Otherwise, under overload, it is the refusals that come late.
-    """
+    """Let this thread wait for others, where there are fewer cores than work."""
     if sys.platform == "linux":  # elsewhere it would be the whole process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        mine = threading.get_native_id()
+        # Who runs lower already may not come up to it.
+        os.setpriority(os.PRIO_PROCESS, mine, max(NICENESS, os.getpriority(os.PRIO_PROCESS, mine)))
 
 
 def _alike(piece: _Piece, first: _Piece, room: int) -> bool:

@@ -120,7 +120,7 @@ async def run(config: Config, stop: asyncio.Event, announce: Callable[[int], Non
             config.rpc,
             max_receive_bytes=MAX_REQUEST_BYTES,
             not_offered=NOT_OFFERED,
-            wait_s=dict.fromkeys(IN_TURN, batcher.wait_s),
+            in_vain=dict.fromkeys(IN_TURN, batcher.in_vain),
         )
         add_InferenceServiceServicer_to_server(
             InferenceServicer(

@@ -29,6 +29,7 @@ from exchangeai.model_file import INPUT, LOSS_KEY, model_digest, parse_model
 from services.trainer.ensemble import joined, tempered
 from services.trainer.evaluation import onnx_file
 from services.trainer.evaluation.intervals import paired_difference
+from services.trainer.evaluation.onnx_file import Windows
 from services.trainer.evaluation.predictions import by_recording
 from services.trainer.judge_anew import FinishedRun, finished, judge_anew
 
@@ -68,7 +69,7 @@ def quantise(run: FinishedRun, out: Path, *, most_loss: float = INT8_MOST_LOSS) 
     if run.job.task is Task.REGRESSION:
         raise InvalidArgument("a model of numbers is not quantised: its loss is not one of AUROC")
     folder, described = run.job.data_folder, run.data_manifest
-    small = quantised(parse_model(run.data), open_part(folder, described, "train"))
+    small = quantised(parse_model(run.data), calibration(open_part(folder, described, "train")))
     graph = joined([small], run.job.task)
     everyone = range(len(run.job.classes))
     task, temperature = run.job.task, run.manifest.temperature
@@ -107,10 +108,11 @@ def quantise(run: FinishedRun, out: Path, *, most_loss: float = INT8_MOST_LOSS) 
     return lost
 
 
-def quantised(model: onnx.ModelProto, training: Part) -> onnx.ModelProto:
-    """The graph with eight-bit convolutions and products of matrices; outputs as before."""
-    step = max(1, len(training) // CALIBRATION_WINDOWS)
-    rows = np.arange(0, len(training), step)[:CALIBRATION_WINDOWS]
+def quantised(model: onnx.ModelProto, batches: Iterator[Windows]) -> onnx.ModelProto:
+    """The graph with eight-bit convolutions and products of matrices; outputs as before.
+
+    The scales of activations are found on the batches, float32 [B, 12, 5000] mV each.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         plain, prepared, made = (Path(scratch) / f"{x}.onnx" for x in ("plain", "prepared", "made"))
         plain.write_bytes(model.SerializeToString())
@@ -121,7 +123,7 @@ def quantised(model: onnx.ModelProto, training: Part) -> onnx.ModelProto:
         cast(Any, quantization).quantize_static(
             str(prepared),
             str(made),
-            _Windows(training, rows),
+            _Reader(batches),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
@@ -135,20 +137,24 @@ def quantised(model: onnx.ModelProto, training: Part) -> onnx.ModelProto:
         return parse_model(made.read_bytes())
 
 
-class _Windows(quantization.CalibrationDataReader):
-    """Hands out training windows, batch by batch."""
+class _Reader(quantization.CalibrationDataReader):
+    """Hands out windows, batch by batch."""
 
-    def __init__(self, part: Part, rows: Any) -> None:
-        self._batches = self._made(part, rows)
+    def __init__(self, batches: Iterator[Windows]) -> None:
+        self._batches = batches
 
     def get_next(self) -> Any:
         """The next batch by the input's name, or None."""
-        return next(self._batches, None)
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}
 
-    @staticmethod
-    def _made(part: Part, rows: Any) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(rows), BATCH):
-            yield {INPUT: part.millivolts(rows[start : start + BATCH])}
+
+def calibration(part: Part) -> Iterator[Windows]:
+    """Windows from all over a part."""
+    step = max(1, len(part) // CALIBRATION_WINDOWS)
+    rows = np.arange(0, len(part), step)[:CALIBRATION_WINDOWS]
+    for start in range(0, len(rows), BATCH):
+        yield part.millivolts(rows[start : start + BATCH])
 
 
 def _words(lost: Estimate) -> str:

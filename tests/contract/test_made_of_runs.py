@@ -190,7 +190,8 @@ def test_every_architecture_can_be_quantised(runs: list[Path], architecture: str
     whole = export(net, manifest)
     run = finished(runs[0])
     part = open_part(run.job.data_folder, run.data_manifest, "train")
-    small = ensemble.joined([quantise.quantised(parse_model(whole), part)], Task.MULTI_LABEL)
+    quantised = quantise.quantised(parse_model(whole), quantise.calibration(part))
+    small = ensemble.joined([quantised], Task.MULTI_LABEL)
     kinds = [node.op_type for node in small.graph.node]
     assert kinds.count("QuantizeLinear") > 0
     windows = part.millivolts(slice(0, 4))

@@ -50,16 +50,16 @@ def test_calls_are_bounded_and_streams_have_half() -> None:
 def test_a_call_that_would_wait_in_vain_is_refused_before_its_message_and_streams_are_not_counted() -> None:
     intake = _intake(calls=8)
 
-    def wait_s(calls: int) -> float:
-        return 0.1 * calls
+    def in_vain(calls: int, left_s: float) -> bool:
+        return 0.1 * calls > 0.75 * left_s
 
     with ExitStack() as stack:
         stack.enter_context(intake.call(stream=True))
         for _ in range(4):
-            stack.enter_context(intake.call(left_s=0.5, wait_s=wait_s))
-        with pytest.raises(Overloaded, match="turn"), intake.call(left_s=0.5, wait_s=wait_s):
+            stack.enter_context(intake.call(left_s=0.5, in_vain=in_vain))
+        with pytest.raises(Overloaded, match="turn"), intake.call(left_s=0.5, in_vain=in_vain):
             pass
-        stack.enter_context(intake.call(left_s=1.0, wait_s=wait_s))
+        stack.enter_context(intake.call(left_s=1.0, in_vain=in_vain))
         stack.enter_context(intake.call(left_s=0.1))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +18,7 @@ import pytest
 
 from exchangeai.errors import ContractViolation, Overloaded, Unavailable
 from exchangeai.facts import ModelFact, ModelState
-from services.inference.batching import LATE, Batcher
+from services.inference.batching import LATE, NICENESS, Batcher
 from services.inference.loading import LoadedModel
 
 MAX_BATCH = 4
@@ -33,12 +35,14 @@ class Gate:
     batches: list[list[float]] = field(default_factory=list[list[float]])
     wide: list[bool] = field(default_factory=list[bool])
     error: Exception | None = None
+    niceness: list[int] = field(default_factory=list[int])
     window_s: float = math.inf
     most_windows: int = MAX_BATCH
 
     def run(self, windows: Windows, outputs: Sequence[str], *, wide: bool) -> dict[str, Windows]:
         self.batches.append([float(x) for x in windows[:, 0, 0]])
         self.wide.append(wide)
+        self.niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         self.begun.release()
         assert self.open.wait(10)
         if self.error is not None:
@@ -167,11 +171,35 @@ async def test_what_would_be_late_is_refused_before_and_what_became_late_is_neve
 async def test_how_long_more_calls_would_wait_is_known_from_those_before() -> None:
     gate = Gate()
     with Batcher(2) as batcher:
-        assert batcher.wait_s(100) == 0
+        assert not batcher.in_vain(1_000_000, 1e-3)
         gate.open.set()
         for _ in range(50):
             await batcher.run(model(gate), windows(1), ("logits",), NEVER)
-        assert 0 < batcher.wait_s(100) == 2 * batcher.wait_s(50)
+        assert batcher.in_vain(1_000_000, 1e-3)
+        assert not batcher.in_vain(1_000_000, math.inf)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
+async def test_while_calls_are_refused_models_give_way_and_nothing_is_left_lying() -> None:
+    gate, now_s = Gate(), [0.0]
+    gate.open.set()
+    with Batcher(2, clock=lambda: now_s[0]) as batcher:
+
+        async def many() -> None:
+            calls = (batcher.run(model(gate), windows(i), ("logits",), NEVER) for i in range(40))
+            await asyncio.wait_for(asyncio.gather(*calls), 10)
+
+        usual = os.getpriority(os.PRIO_PROCESS, 0)
+        for _ in range(3):
+            gate.niceness.clear()
+            await many()
+            assert set(gate.niceness) == {usual}
+            gate.niceness.clear()
+            with pytest.raises(Overloaded):
+                await batcher.run(model(gate), windows(1), ("logits",), now_s[0])
+            await many()
+            assert set(gate.niceness) == {max(NICENESS, usual)}
+            now_s[0] += 10
 
 
 async def test_a_caller_that_gives_up_leaves_the_queue() -> None:

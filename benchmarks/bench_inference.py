@@ -1,12 +1,13 @@
 """Serving: ours against other servers with the same model file, the same requests and the same client.
 
 `--model ref` is a residual network of 1.5 GFLOP a window, `null` next to nothing, so that the server's own
-work is left. The limit is onnxruntime in a process without any server. Every server runs once in each of
-three rounds, one after the other; the figure is the median. Requests carry one window of float32, 240 kB, and
-ask for the logits; what other servers do not do (judging the signal) is turned off in ours. Servers run on
-this machine's cores together with their client. Prints JSON.
+work is left; `int8` is `ref` with numbers of eight bits. The limit is onnxruntime in a process without any
+server. Every server runs once in each of three rounds, one after the other; the figure is the median.
+Requests carry one window of float32, 240 kB, and ask for the logits; what other servers do not do (judging
+the signal) is turned off in ours. Servers run on this machine's cores together with their client; with --busy
+other work wants one of the cores all the time, in every row. Prints JSON.
 
-    python -m benchmarks.bench_inference [--model ref|null] [--peers FOLDER] [--only NAME ...]
+    python -m benchmarks.bench_inference [--model NAME] [--peers FOLDER] [--only NAME ...] [--busy]
 
 FOLDER has a Python for each peer: `make bench-inference` makes them of benchmarks/peers-inference.txt.
 """
@@ -22,6 +23,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +42,40 @@ WINDOWS = 16
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench_inference", description=__doc__)
-    parser.add_argument("--model", default="ref", choices=("ref", "null"))
+    parser.add_argument("--model", default="ref", choices=("ref", "null", "int8"))
     parser.add_argument("--peers", type=Path)
     parser.add_argument("--only", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--busy", action="store_true", help="with a neighbour that keeps one core busy")
     chosen = parser.parse_args()
+    with ExitStack() as stack:
+        if chosen.busy:
+            stack.enter_context(_neighbour())
+        rows = _measured(chosen)
+    result = {
+        "benchmark": "inference",
+        **about(),
+        "command": " ".join(["python -m benchmarks.bench_inference", *sys.argv[1:]]),
+        "rows": rows,
+        "ours_at_64_to": _ratios(rows),
+    }
+    print(json.dumps(result, indent=2))
+
+
+@contextmanager
+def _neighbour() -> Iterator[None]:
+    """A process that computes without end."""
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+def _measured(chosen: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The rows, medians over the rounds."""
     with tempfile.TemporaryDirectory(prefix="exchangeai-bench-") as scratch:
         folder = Path(scratch)
         model = folder / f"{chosen.model}.onnx"
@@ -59,15 +90,7 @@ def main() -> None:
             for name in chosen.only:
                 for row, value in _served(name, model, folder / f"{number}", chosen).items():
                     found.setdefault(row, []).append(value)
-    rows = {name: _median(values) for name, values in found.items()}
-    result = {
-        "benchmark": "inference",
-        **about(),
-        "command": " ".join(["python -m benchmarks.bench_inference", *sys.argv[1:]]),
-        "rows": rows,
-        "ours_at_64_to": _ratios(rows),
-    }
-    print(json.dumps(result, indent=2))
+    return {name: _median(values) for name, values in found.items()}
 
 
 def _ratios(rows: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -24,6 +24,7 @@ from exchangeai.model_file import (
     write_manifest,
 )
 from services.trainer.export import golden, session, synthetic_window
+from services.trainer.quantise import quantised
 
 CLASSES = 71
 OPSET = 20
@@ -76,7 +77,10 @@ class Null(nn.Module):
 
 
 def model_file(name: str) -> bytes:
-    """The bytes of `ref` or `null`."""
+    """The bytes of `ref`, `null` or `int8`, which is `ref` with numbers of eight bits."""
+    if name == "int8":
+        plain = onnx.load_from_string(model_file("ref"))
+        return _described(name, quantised(plain, iter(np.split(windows(32), 4))))
     torch.manual_seed(0)
     net = {"ref": Ref, "null": Null}[name]().eval()
     made = io.BytesIO()
@@ -91,7 +95,10 @@ def model_file(name: str) -> bytes:
         verbose=False,
     )
     program.save(made)
-    graph = onnx.load_from_string(made.getvalue())
+    return _described(name, onnx.load_from_string(made.getvalue()))
+
+
+def _described(name: str, graph: onnx.ModelProto) -> bytes:
     manifest = Manifest(
         name=name,
         architecture=name,
